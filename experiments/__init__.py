@@ -1,0 +1,1 @@
+"""The virtual potline, the experiments, the report and the command line."""

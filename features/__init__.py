@@ -1,0 +1,1 @@
+"""The cell in numbers: names, units, physics, the feature recipe and the rules."""

@@ -1,0 +1,1 @@
+"""Bundle in, answers out: verified inference, the guard, the search and recommendations."""

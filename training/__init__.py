@@ -1,0 +1,1 @@
+"""History in, bundle out: labels, estimators, calibration, tuning, tracking and exact export."""
