@@ -1,0 +1,1 @@
+"""The reduction cell in relations: one cited formula, one pure function."""

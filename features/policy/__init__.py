@@ -1,0 +1,1 @@
+"""The rules that a smelter in China lives under, as cited numbers and pure functions."""
