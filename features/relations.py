@@ -36,6 +36,23 @@ class Relation:
     valid: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     summary: str = ""
 
+    def outside(self, values: Mapping[str, ArrayLike]) -> Array:
+        """How far values lie outside the range that the source trusts, as a share of that range; 0 inside.
+
+        Args:
+            values: arrays of one broadcast shape, by the names of ``valid``; names without a range are passed over.
+
+        Returns:
+            The worst excess over all names, NaN values counting as inside, shape as broadcast.
+        """
+        worst: Array = np.zeros(np.broadcast_shapes(*(np.shape(value) for value in values.values())))
+        for name, (low, high) in self.valid.items():
+            if name in values:
+                value = array(values[name])
+                excess = np.maximum(low - value, value - high) / (high - low)
+                worst = np.fmax(worst, excess)
+        return worst
+
 
 _REGISTER: dict[str, Relation] = {}
 

@@ -152,7 +152,7 @@ def liquidus_lithium_potassium_2014(bath: Bath) -> Array:
     return 1011.0 + linear + square + mixed
 
 
-@relation(unit="degC", equation="SH = T - T_liq", source="definition", tag="C", valid={"answer": (4, 15)})
+@relation(unit="degC", equation="SH = T - T_liq", source="definition", tag="C")
 def superheat(bath_temperature: ArrayLike, liquidus: ArrayLike) -> Array:
     """Bath temperature above the liquidus [degC]: the margin that keeps the bath molten and the ledge thin.
 

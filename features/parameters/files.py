@@ -85,23 +85,19 @@ def read_parameter_file(folder: str, name: str, fields: Iterable[str]) -> Parame
         raise SettingsError(
             f"{folder}/{name}.toml knows {', '.join(foreign)}, which nothing reads; remove them"
         )
-    values = {
-        field: cast(Value, document[field]["value"]) for field in document if _complete(name, field, document)
-    }
-    citations = {field: _citation(name, field, document[field]) for field in document}
+    for field, entry in document.items():
+        if not isinstance(entry, dict) or set(entry) != _ENTRY:
+            raise SettingsError(
+                f"{name}.toml: {field} must be a table of exactly {', '.join(sorted(_ENTRY))}"
+            )
+    values = {field: cast(Value, entry["value"]) for field, entry in document.items()}
+    citations = {field: _citation(name, field, entry) for field, entry in document.items()}
     return ParameterFile(name, title, MappingProxyType(values), MappingProxyType(citations))
-
-
-def _complete(name: str, field: str, document: Mapping[str, Any]) -> bool:
-    entry = document[field]
-    if not isinstance(entry, dict) or set(entry) != _ENTRY:
-        raise SettingsError(f"{name}.toml: {field} must be a table with exactly {', '.join(sorted(_ENTRY))}")
-    return True
 
 
 def _citation(name: str, field: str, entry: Mapping[str, Any]) -> Citation:
     unit, tag, source = str(entry["unit"]), str(entry["tag"]), str(entry["source"])
-    # The longest suffix decides: _w_mk also ends like no other, but _m2k_w and _w_m2k must not be confused.
+    # The longest suffix decides, so that no short unit shadows a compound one.
     suffixes = sorted((suffix for suffix in UNIT_OF_SUFFIX if field.endswith(suffix)), key=len)
     expected = UNIT_OF_SUFFIX[suffixes[-1]] if suffixes else "-"
     if unit != expected:
