@@ -108,7 +108,7 @@ def _lever(name: str, spec: Mapping[str, Any], plant: Plant) -> Lever:
     if entry.pop("share_of_demand", False):
         scale = float(alumina_demand(plant.line_current_ka, _PRACTICAL_EFFICIENCY))
     bounds = {side: _on_grid(scale * entry.pop(side), entry["resolution"]) for side in ("low", "high")}
-    return Lever(name=name, unit=SIGNALS[name].unit, **bounds, **entry)
+    return Lever(**{"name": name, "unit": SIGNALS[name].unit, **entry, **bounds})
 
 
 def _on_grid(value: float, resolution: float) -> float:

@@ -242,7 +242,7 @@ class OperatingWindow:
         broken = np.flatnonzero(~self.within_limits(current, settings))
         if len(broken):
             for block in self._blocks():
-                settings[np.ix_(broken, block)] = self._nearest_in_block(current, grids, block, rows[broken])
+                settings[broken[:, None], block] = self._nearest_in_block(current, grids, block, rows[broken])
         return settings
 
     def path(self, current: Floats, target: Floats, hold_days: int = 0) -> tuple[Stage, ...]:
@@ -314,7 +314,7 @@ class OperatingWindow:
         points = points.reshape(-1, len(block))
         mine = np.flatnonzero(np.abs(A[:, block]).sum(axis=1) > 0)
         slack = _SLACK * np.maximum(1.0, np.abs(A[mine]) @ np.abs(here))
-        points = points[(points @ A[np.ix_(mine, block)].T <= b[mine] + slack).all(axis=1)]
+        points = points[(points @ A[mine[:, None], block].T <= b[mine] + slack).all(axis=1)]
         scale = np.array([self.levers[i].max_daily_step for i in block])
         nearest = np.empty((len(rows), len(block)))
         size = max(1, _CHUNK // len(points))
