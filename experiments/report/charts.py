@@ -1,0 +1,146 @@
+"""The report's charts, each a function from plain values to one SVG text; one look for all of them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from experiments.report.svg import Canvas, Scale, spanning, tick_text
+from experiments.report.words import Words
+
+_TOP: Final = 14.0
+_BOTTOM: Final = 44.0
+_ROW: Final = 22.0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of an interval chart: a dot at ``value`` with whiskers ``lower..upper`` (NaN = none)."""
+
+    label: Words
+    value: float
+    lower: float = math.nan
+    upper: float = math.nan
+    kind: str = "model"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve: ``y`` over ``x`` with a band ``lower..upper``; all of one length."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    lower: Sequence[float]
+    upper: Sequence[float]
+    kind: str = "model"
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that differ."""
+        if len({len(self.x), len(self.y), len(self.lower), len(self.upper)}) != 1 or len(self.x) < 2:
+            raise ValueError(f"curve: {len(self.x)} x and {len(self.y)} y values; give two or more of each")
+
+
+def intervals(
+    rows: Sequence[Bar], axis: Words, title: Words, mark: float | None = None, label_width: float = 150.0
+) -> str:
+    """Draw one dot with whiskers a row, over a common axis; ``mark`` is a dashed line to compare with."""
+    canvas = Canvas(640, _TOP + _ROW * len(rows) + _BOTTOM)
+    low, high = spanning([v for row in rows for v in (row.value, row.lower, row.upper)] + _one(mark), 0.06)
+    x = Scale(low, high, label_width, 560)
+    floor = _TOP + _ROW * len(rows)
+    _x_axis(canvas, x, _TOP, floor, axis)
+    if mark is not None:
+        canvas.line(x.at(mark), _TOP, x.at(mark), floor, "mark")
+    for index, row in enumerate(rows):
+        middle = _TOP + _ROW * (index + 0.5)
+        canvas.text(label_width - 10, middle + 4, row.label, anchor="end")
+        if math.isfinite(row.lower) and math.isfinite(row.upper):
+            canvas.line(x.at(row.lower), middle, x.at(row.upper), middle, f"whisker {row.kind}")
+        if math.isfinite(row.value):
+            canvas.dot(x.at(row.value), middle, 4.5, f"dot {row.kind}", f"{row.label.en}: {row.value:,.4g}")
+        if row.note:
+            canvas.text(636, middle + 4, Words.same(row.note), "figure", "end")
+    return canvas.svg(title)
+
+
+def scatter(
+    measured: Sequence[float], predicted: Sequence[float], axes: tuple[Words, Words], title: Words
+) -> str:
+    """Draw predicted over measured with the line where they agree; both axes have one range."""
+    canvas = Canvas(420, 400)
+    low, high = spanning([*measured, *predicted], 0.03)
+    x, y = Scale(low, high, 64, 404), Scale(low, high, 340, 10)
+    _x_axis(canvas, x, 10, 340, axes[0])
+    _y_axis(canvas, y, 64, 404, axes[1])
+    for one, other in zip(measured, predicted, strict=True):
+        canvas.dot(x.at(one), y.at(other), 1.9, "point")
+    canvas.line(x.at(low), y.at(low), x.at(high), y.at(high), "mark")
+    return canvas.svg(title)
+
+
+def curves(lines: Sequence[Curve], axes: tuple[Words, Words], title: Words, mark: float | None = None) -> str:
+    """Draw curves with their bands; ``mark`` is a dashed upright line, for example the setting of today."""
+    canvas = Canvas(420, 280)
+    x = Scale(min(min(c.x) for c in lines), max(max(c.x) for c in lines), 64, 404)
+    low, high = spanning([v for c in lines for part in (c.y, c.lower, c.upper) for v in part], 0.08)
+    y = Scale(low, high, 222, 10)
+    _x_axis(canvas, x, 10, 222, axes[0])
+    _y_axis(canvas, y, 64, 404, axes[1])
+    if low < 0 < high:
+        canvas.line(64, y.at(0), 404, y.at(0), "zero")
+    if mark is not None:
+        canvas.line(x.at(mark), 10, x.at(mark), 222, "mark")
+    for curve in lines:
+        there = [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.upper, strict=True)]
+        back = [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.lower, strict=True)]
+        canvas.path([*there, *reversed(back)], f"band {curve.kind}", closed=True)
+        canvas.path(
+            [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.y, strict=True)], f"curve {curve.kind}"
+        )
+    return canvas.svg(title)
+
+
+def days(lines: Sequence[Curve], labels: Sequence[tuple[int, str]], axis: Words, title: Words) -> str:
+    """Draw curves over the days; ``labels`` are (day, text) under the axis."""
+    canvas = Canvas(900, 260)
+    x = Scale(min(min(c.x) for c in lines), max(max(c.x) for c in lines), 70, 884)
+    low, high = spanning([v for c in lines for part in (c.y, c.lower, c.upper) for v in part], 0.08)
+    y = Scale(low, high, 218, 10)
+    _y_axis(canvas, y, 70, 884, axis)
+    for day, text in labels:
+        canvas.line(x.at(day), 218, x.at(day), 223, "tick")
+        canvas.text(x.at(day), 238, Words.same(text), "figure", "middle")
+    for curve in lines:
+        there = [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.upper, strict=True)]
+        back = [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.lower, strict=True)]
+        if curve.lower != curve.upper:
+            canvas.path([*there, *reversed(back)], f"band {curve.kind}", closed=True)
+        canvas.path(
+            [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.y, strict=True)], f"curve {curve.kind}"
+        )
+    return canvas.svg(title)
+
+
+def _one(mark: float | None) -> list[float]:
+    return [] if mark is None else [mark]
+
+
+def _x_axis(canvas: Canvas, x: Scale, top: float, floor: float, words: Words) -> None:
+    ticks = x.ticks(5)
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    for tick in ticks:
+        canvas.line(x.at(tick), top, x.at(tick), floor, "grid")
+        canvas.text(x.at(tick), floor + 16, Words.same(tick_text(tick, step)), "figure", "middle")
+    canvas.line(x.start, floor, x.end, floor, "axis")
+    canvas.text((x.start + x.end) / 2, floor + 36, words, "axis-title", "middle")
+
+
+def _y_axis(canvas: Canvas, y: Scale, left: float, right: float, words: Words) -> None:
+    ticks = y.ticks(5)
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    for tick in ticks:
+        canvas.line(left, y.at(tick), right, y.at(tick), "grid")
+        canvas.text(left - 6, y.at(tick) + 4, Words.same(tick_text(tick, step)), "figure", "end")
+    canvas.line(left, y.start, left, y.end, "axis")
+    canvas.text(14, (y.start + y.end) / 2, words, "axis-title", "middle", turn=-90)
