@@ -1,0 +1,45 @@
+"""A convex combination of families, weighted by what each predicted of blocks that it had not seen."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.optimize import nnls
+
+from training.structures import Blend, Floats, Structure
+
+_LEAST_WEIGHT = 0.05
+"""A family with less than this is left out: it costs more to serve than it adds."""
+_EQUAL_PULL = 0.02
+"""Pull towards equal weights, relative to the spread of the predictions: families much alike share the weight."""
+
+
+def blend_weights(predictions: Mapping[str, Floats], y: Floats) -> dict[str, float]:
+    """Return family -> weight >= 0, summing to one, that minimise the squared error on out-of-block rows.
+
+    predictions: family -> (n,); y (n,). Families below 5 % are dropped and the rest weighted anew.
+    """
+    names = list(predictions)
+    weights = _convex(np.stack([predictions[name] for name in names], axis=1), y)
+    kept = [name for name, weight in zip(names, weights, strict=True) if weight >= _LEAST_WEIGHT]
+    weights = _convex(np.stack([predictions[name] for name in kept], axis=1), y)
+    return {name: float(weight) for name, weight in zip(kept, weights, strict=True)}
+
+
+def _convex(x: Floats, y: Floats) -> Floats:
+    """Return (p,) weights on the simplex: non-negative least squares with the sum held by a heavy row."""
+    n, p = x.shape
+    spread = float(np.std(y - x.mean(axis=1))) + 1e-12
+    deviation = (x - y[:, None]) / spread / np.sqrt(n)  # sum w = 1 turns |xw - y| into |(x - y) w|
+    pull = np.sqrt(_EQUAL_PULL) * np.eye(p)
+    heavy = 1e4 * np.ones((1, p))
+    left = np.concatenate([deviation, pull, heavy])
+    right = np.concatenate([np.zeros(n), np.full(p, np.sqrt(_EQUAL_PULL) / p), [1e4]])
+    weights, _ = nnls(left, right)
+    return np.asarray(weights / weights.sum())
+
+
+def blend(weights: Mapping[str, float], parts: Mapping[str, Structure]) -> Structure:
+    """Return the blend of ``parts`` by ``weights``; a single family stays what it is."""
+    if len(weights) == 1:
+        return parts[next(iter(weights))]
+    return Blend(weights=tuple(weights.values()), parts=tuple(parts[name] for name in weights))

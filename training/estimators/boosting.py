@@ -1,0 +1,118 @@
+"""LightGBM on what the linear part leaves, monotone where physics fixes a lever's sign.
+
+Trees need not spend their leaves on the identity (tomorrow is mostly today): the line does that, smoothly. Trained
+on float64 rows that came from float32 features, with the plain squared loss (monotone constraints are refused
+together with quantile losses), one thread and a fixed order of summation, so the same seed and rows give the same
+trees in any process.
+"""
+
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from training.estimators.task import Task
+from training.settings import BoostingSettings
+from training.structures import Floats, Ints, Linear, Sum, Tree, TreeEnsemble
+
+_BINS = 127
+
+
+def fit_boosting(task: Task, linear: Linear, settings: BoostingSettings) -> Sum:
+    """Return the linear part plus m boosted ensembles fitted to its residuals, member by member."""
+    return Sum(parts=(linear, fit_trees(task, linear.members(task.z), settings)))
+
+
+def fit_trees(task: Task, offset: Floats, settings: BoostingSettings) -> TreeEnsemble:
+    """Fit m boosted ensembles to ``y - offset``: offset (n, m), one column per member."""
+    columns = np.flatnonzero(task.usable)
+    fill = np.nan_to_num(np.nanmean(task.z[:, columns], axis=0))
+    data = lightgbm.Dataset(
+        task.z[:, columns],
+        label=task.y - offset[:, 0],
+        params={"max_bin": _BINS, "verbosity": -1, "num_threads": 1, "feature_pre_filter": False},
+        free_raw_data=False,
+    ).construct()
+    members: list[tuple[Tree, ...]] = []
+    base = np.empty(task.m)
+    for j in range(task.m):
+        weight, target = task.weights[:, j], task.y - offset[:, j]
+        base[j] = weight @ target / weight.sum()
+        data.set_label(target - base[j])
+        data.set_weight(weight)
+        booster = lightgbm.train(
+            _parameters(task, columns, settings, task.seed + j), data, num_boost_round=settings.trees
+        )
+        members.append(read_trees(booster, columns, fill))
+    return TreeEnsemble(member_trees=tuple(members), base=base)
+
+
+def _parameters(task: Task, columns: Ints, settings: BoostingSettings, seed: int) -> dict[str, Any]:
+    return {
+        "objective": "regression",
+        "boost_from_average": False,
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.min_rows,
+        "feature_fraction": settings.column_share,
+        "bagging_fraction": settings.row_share,
+        "bagging_freq": 1,
+        "lambda_l2": settings.l2,
+        "max_bin": _BINS,
+        "monotone_constraints": list(_signs(task, columns)),
+        "monotone_constraints_method": "intermediate",
+        "feature_pre_filter": False,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+
+
+def _signs(task: Task, columns: Ints) -> Ints:
+    """Return (p,) the sign of each used column: a lever's move and value carry the sign that physics fixes."""
+    sign = np.zeros(task.z.shape[1], dtype=np.int64)
+    for lever in task.levers:
+        effect = task.effect(lever)
+        if effect is not None:
+            sign[[lever.value, lever.move]] = effect.sign
+    return np.asarray(sign[columns])
+
+
+def read_trees(booster: lightgbm.Booster, columns: Ints, fill: Floats) -> tuple[Tree, ...]:
+    """Return the trees of ``booster``, whose features are ``columns`` (p,) of Z.
+
+    A node that saw NaN in training knows where to send it. One that never did would read NaN as 0.0, which no bath
+    temperature is; it sends NaN where the column's training mean ``fill`` (p,) goes.
+    """
+    return tuple(_tree(info["tree_structure"], columns, fill) for info in booster.dump_model()["tree_info"])
+
+
+def _tree(root: dict[str, Any], columns: Ints, fill: Floats) -> Tree:
+    nodes: list[dict[str, Any]] = []
+    leaves: list[float] = []
+
+    def place(node: dict[str, Any]) -> int:
+        if "leaf_value" in node:
+            leaves.append(float(node["leaf_value"]))
+            return -len(leaves)
+        index = len(nodes)
+        nodes.append(node)
+        node["children"] = (place(node["left_child"]), place(node["right_child"]))
+        return index
+
+    place(root)
+    used = np.array([node["split_feature"] for node in nodes], dtype=np.int64)
+    threshold = np.array([node["threshold"] for node in nodes], dtype=np.float64)
+    learnt = np.array([node["missing_type"] == "NaN" for node in nodes], dtype=bool)
+    default_left = np.array([node["default_left"] for node in nodes], dtype=bool)
+    children = np.array([node["children"] for node in nodes], dtype=np.int64).reshape(-1, 2)
+    return Tree(
+        feature=np.asarray(columns[used]),
+        threshold=threshold,
+        nan_left=np.where(learnt, default_left, fill[used] <= threshold),
+        left=children[:, 0],
+        right=children[:, 1],
+        value=np.array(leaves, dtype=np.float64),
+    )

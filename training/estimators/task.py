@@ -1,0 +1,77 @@
+"""One outcome to learn from rows whose label is known."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import InputError
+from training.lever_effects import LeverEffect, lever_effect
+from training.rows import LeverPlace
+from training.structures import Bools, Floats, Inputs
+
+TAIL = 0.001
+"""Share of the known values that a smooth estimator's input range leaves out at either end."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a family needs to fit one outcome.
+
+    Attributes:
+        outcome: name of what ``y`` (n,) holds; no NaN.
+        z: (n, z) design matrix.
+        date: (n,) decision dates.
+        weights: (n, m) row weights of each member.
+        usable: (z,) columns that may be used.
+        levers: the levers whose history moved.
+        seed: of every random draw.
+    """
+
+    outcome: str
+    z: Floats
+    y: Floats
+    date: NDArray[np.datetime64]
+    weights: Floats
+    usable: Bools
+    levers: tuple[LeverPlace, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuse labels that are not known and members without a row."""
+        if len(self.y) < 20 or not np.isfinite(self.y).all():
+            raise InputError(
+                f"{self.outcome}: {len(self.y)} rows, or labels not finite; 20 known labels needed"
+            )
+        if not (self.weights.sum(axis=0) > 0).all():
+            raise InputError(f"{self.outcome}: a member drew no row; give more cells or days")
+
+    @property
+    def m(self) -> int:
+        """Ensemble members."""
+        return int(self.weights.shape[1])
+
+    def relabelled(self, outcome: str, y: Floats) -> "Task":
+        """Return the same rows with other labels."""
+        return replace(self, outcome=outcome, y=y)
+
+    def effect(self, lever: LeverPlace) -> LeverEffect | None:
+        """Return what physics says about ``lever`` on this outcome."""
+        return lever_effect(self.outcome, lever.name)
+
+
+def input_ranges(task: Task) -> Inputs:
+    """Return how smooth estimators read Z: column means as fill, the bulk of the known values as range.
+
+    Lever columns keep their whole range, because rare large moves are the informative ones. Unused columns are
+    pinned to zero.
+    """
+    z = np.where(np.isfinite(task.z), task.z, np.nan)[:, task.usable]
+    fill, low, high = np.zeros((3, task.z.shape[1]))
+    fill[task.usable] = np.nanmean(z, axis=0)
+    low[task.usable], high[task.usable] = np.nanquantile(z, [TAIL, 1 - TAIL], axis=0)
+    for lever in task.levers:
+        columns = [lever.value, lever.reference, lever.move]
+        low[columns] = np.nanmin(task.z[:, columns], axis=0)
+        high[columns] = np.nanmax(task.z[:, columns], axis=0)
+    return Inputs(fill=np.clip(fill, low, high), low=low, high=high)

@@ -1,0 +1,111 @@
+"""The rows that training sees: design matrix, keys and labels side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import InputError
+from training.structures import Bools, Floats, Ints
+
+MOVE_SHARE = 0.01
+"""A lever that moved on a smaller share of the rows teaches nothing about its moves."""
+
+
+@dataclass(frozen=True)
+class LeverPlace:
+    """Where a lever stands in the design matrix: columns of its value, of the value before, and of the move."""
+
+    name: str
+    value: int
+    reference: int
+    move: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """n decisions: ``z (n, z)`` float64, ``cell (n,)``, ``date (n,)``, labels and when each became known.
+
+    Attributes:
+        names: (z,) column names.
+        levers: where the levers stand.
+        y: outcome -> (n,), NaN = no label.
+        known_on: outcome -> (n,) the last day whose data the label used.
+    """
+
+    z: Floats
+    cell: Ints
+    date: NDArray[np.datetime64]
+    names: tuple[str, ...]
+    levers: tuple[LeverPlace, ...]
+    y: Mapping[str, Floats]
+    known_on: Mapping[str, NDArray[np.datetime64]]
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that differ."""
+        n = len(self.z)
+        lengths = {"cell": len(self.cell), "date": len(self.date)}
+        lengths |= {name: len(values) for name, values in self.y.items()}
+        lengths |= {f"known_on {name}": len(values) for name, values in self.known_on.items()}
+        wrong = {name: length for name, length in lengths.items() if length != n}
+        if wrong or self.z.shape[1] != len(self.names):
+            raise InputError(f"training rows: z is {self.z.shape} with {len(self.names)} names, but {wrong}")
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def take(self, mask: Bools) -> "Rows":
+        """Return the rows where ``mask`` (n,) holds."""
+        return replace(
+            self,
+            z=self.z[mask],
+            cell=self.cell[mask],
+            date=self.date[mask],
+            y={name: values[mask] for name, values in self.y.items()},
+            known_on={name: values[mask] for name, values in self.known_on.items()},
+        )
+
+    def column(self, name: str) -> int:
+        """Return the index of the column called ``name``.
+
+        Raises:
+            InputError: no such column.
+        """
+        if name not in self.names:
+            raise InputError(f"the design matrix has no column {name!r}; it has {len(self.names)} others")
+        return self.names.index(name)
+
+    def mature(self, from_d: float) -> Bools:
+        """Return (n,): True where the cell's age is known and at least ``from_d`` days."""
+        return np.asarray(self.z[:, self.column("cell_age_d")] >= from_d)
+
+
+def lever_places(names: Sequence[str], columns: Sequence[tuple[int, int]]) -> tuple[LeverPlace, ...]:
+    """Return the places of levers given as (value, reference) columns; the moves follow the features in order."""
+    d = len(names) - len(columns)
+    return tuple(
+        LeverPlace(names[value], value, reference, d + i) for i, (value, reference) in enumerate(columns)
+    )
+
+
+def moved(rows: Rows) -> tuple[LeverPlace, ...]:
+    """Return the levers whose history moved often enough to learn an effect from."""
+    shares = {lever: np.mean(np.nan_to_num(rows.z[:, lever.move]) != 0) for lever in rows.levers}
+    return tuple(lever for lever, share in shares.items() if share >= MOVE_SHARE)
+
+
+def usable(rows: Rows) -> Bools:
+    """Return (z,): the columns an estimator may use.
+
+    Left out are columns without two different values, and value and move of a lever that never moved: with its
+    reference column the model still knows the level, but no effect of moving it can be made up.
+    """
+    with np.errstate(invalid="ignore"):
+        known = ~np.isnan(rows.z)
+        low = np.where(known, rows.z, np.inf).min(axis=0)
+        high = np.where(known, rows.z, -np.inf).max(axis=0)
+    out = np.asarray(high > low)
+    for lever in set(rows.levers) - set(moved(rows)):
+        out[[lever.value, lever.move]] = False
+    return out
