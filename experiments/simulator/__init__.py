@@ -1,0 +1,1 @@
+"""The virtual potline: it writes the sample data and judges decisions."""

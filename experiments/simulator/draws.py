@@ -1,0 +1,75 @@
+"""All randomness of the virtual potline: a function of seed, stream, day and cell, and of nothing that was done.
+
+Each day of each stream has its own counter-based generator, so runs that act differently see the same noise
+(common random numbers), a longer run begins with the shorter one, and a copied plant needs no generator state.
+Within a stream the numbers are drawn cell by cell, so cell 3 of a line of 10 is cell 3 of a line of 60.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.random import Generator, Philox
+
+from features.relations import Array
+
+NORMALS: Final = 32
+UNIFORMS: Final = 20
+_EPOCH: Final = 100_000
+"""Added to the day, so that the spin-up before day 0 has a counter of its own."""
+_STREAMS: Final = {"cell_day": 1, "inner": 2, "anode": 3, "line_day": 4, "cell": 5, "life": 6, "lots": 7}
+
+
+def stream(seed: int, name: str, day: int = 0) -> Generator:
+    """Return the generator of one stream on one day."""
+    return Generator(Philox(key=[seed, _STREAMS[name]], counter=[0, 0, 0, day + _EPOCH]))
+
+
+@dataclass(frozen=True)
+class DayDraws:
+    """The noise of one day for c cells, s inner steps and p anode positions."""
+
+    normal: Array
+    """(NORMALS, c) standard normals."""
+    uniform: Array
+    """(UNIFORMS, c)."""
+    voltage: Array
+    """(s, c) standard normals: the controller's error."""
+    estimate: Array
+    """(s, c) standard normals: the error of the estimated alumina."""
+    effect: Array
+    """(s, c) uniforms: the anode effects."""
+    failure: Array
+    """(c, p) uniforms: anodes that fail."""
+    anode: Array
+    """(4, c) standard normals: masses of the anodes set and of the butts."""
+
+
+def day_draws(seed: int, day: int, cells: int, steps: int, positions: int) -> DayDraws:
+    """Draw the noise of ``day`` for the first ``cells`` cells."""
+    daily, inner, anode = (stream(seed, name, day) for name in ("cell_day", "inner", "anode"))
+    per_cell = inner.standard_normal((cells, 2 * steps)).T
+    uniform = stream(seed, "cell_day", day + 50_000).random((cells, UNIFORMS)).T
+    effect = stream(seed, "inner", day + 50_000).random((cells, steps)).T
+    return DayDraws(
+        normal=np.ascontiguousarray(daily.standard_normal((cells, NORMALS)).T),
+        uniform=np.ascontiguousarray(uniform),
+        voltage=np.ascontiguousarray(per_cell[:steps]),
+        estimate=np.ascontiguousarray(per_cell[steps:]),
+        effect=np.ascontiguousarray(effect),
+        failure=anode.random((cells, positions)),
+        anode=np.ascontiguousarray(stream(seed, "anode", day + 50_000).standard_normal((cells, 4)).T),
+    )
+
+
+def take(draws: DayDraws, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> DayDraws:
+    """Return the draws for ``rows`` of the cells, in that order: copies of a cell share its noise."""
+    return DayDraws(
+        normal=draws.normal[:, rows],
+        uniform=draws.uniform[:, rows],
+        voltage=draws.voltage[:, rows],
+        estimate=draws.estimate[:, rows],
+        effect=draws.effect[:, rows],
+        failure=draws.failure[rows],
+        anode=draws.anode[:, rows],
+    )

@@ -1,0 +1,289 @@
+"""The virtual potline: step it day by day, with or without its operators; copy it to look ahead.
+
+plant = Potline("line-500", cells=30, seed=7)
+record = plant.step()                     # the operators act
+record = plant.step({"set_voltage_v": v}) # v (c,) is set, NaN leaves a cell to its operators
+ahead = plant.copy()                      # or plant.fork(8): every cell eight times, under the same noise
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from experiments.simulator import anodes as rotation
+from experiments.simulator import instruments, operators
+from experiments.simulator.calibration import calibrate
+from experiments.simulator.cells import LifeDay, draw_effects, draw_lives
+from experiments.simulator.draws import DayDraws, day_draws, take
+from experiments.simulator.inner import run_day
+from experiments.simulator.instruments import Watched
+from experiments.simulator.line import LineDay, LotSeries, draw_line, line_day
+from experiments.simulator.plan import Morning, day_plan
+from experiments.simulator.preset import Preset, load_preset
+from experiments.simulator.record import DayRecord
+from experiments.simulator.state import reference_state, start_state
+from features.electrolysis.faraday import METAL_KG_PER_KA_DAY
+from features.errors import InputError, UnknownNameError
+from features.plant import Plant
+from features.relations import Array
+
+
+class Potline:
+    """A line of cells with its hidden state; the only stateful class of the simulator.
+
+    Args:
+        preset: a preset or its name.
+        cells: number of cells.
+        seed: everything random follows from it.
+        spin_up: run the days before day 0 first, operators acting.
+
+    Raises:
+        InputError: no cells or a negative seed.
+        UnknownNameError: no such preset.
+    """
+
+    def __init__(self, preset: Preset | str, cells: int, seed: int, spin_up: bool = True) -> None:
+        """Draw the line and run it in."""
+        if cells < 1 or seed < 0:
+            raise InputError(
+                f"a line needs at least one cell and a seed of 0 or more, not {cells} and {seed}"
+            )
+        self.preset = load_preset(preset) if isinstance(preset, str) else preset
+        self.seed = seed
+        self._drawn = cells
+        self._rows: NDArray[np.int64] = np.arange(cells)
+        self._calibration = calibrate(self.preset)
+        self._effects = draw_effects(self.preset, seed, cells)
+        self._lives = draw_lives(self.preset, seed, cells)
+        self._line = draw_line(self.preset, seed)
+        self.day = -self.preset.line.spin_up_days
+        self._drift_ka = 0.0
+        life = self._lives.on(self.day)
+        self._state = reference_state(self.preset, cells)
+        self._begin(life)
+        self._anodes = rotation.first_anodes(self.preset, seed, self._effects, self._line, self.day)
+        self._board = operators.first_board(self.preset, self._aims(life))
+        while spin_up and self.day < 0:
+            self.step()
+
+    def _begin(self, life: LifeDay) -> None:
+        """Give damaged cells their deep metal and the youngest their start-up bath on the first day."""
+        young = life.age_d < self.preset.operation.young_days
+        self._state.put(young, start_state(self.preset, self._state, life.damage))
+        deep = self.preset.operation.damaged_metal_mm / self.preset.operation.metal_level_mm
+        self._state.metal_kg *= np.where((life.damage > 0.5) & ~young, deep, 1.0)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells, copies included."""
+        return int(self._rows.shape[0])
+
+    @property
+    def cell_ids(self) -> tuple[str, ...]:
+        """The cells' keys; copies of a cell carry its key."""
+        return tuple(f"{self.preset.line.line_id}-{row + 1:03d}" for row in self._rows)
+
+    @property
+    def date(self) -> np.datetime64:
+        """The calendar day that the next step will live through."""
+        return np.datetime64(self.preset.line.start_date) + np.timedelta64(self.day, "D")
+
+    @property
+    def running(self) -> NDArray[np.bool_]:
+        """(c,) cells that run on the coming day."""
+        return self._lives.on(self.day).running
+
+    @property
+    def setpoints(self) -> dict[str, Array]:
+        """The setpoints in force, lever to (c,)."""
+        return {name: getattr(self._board, name).copy() for name in operators.LEVERS}
+
+    @property
+    def plant(self) -> Plant:
+        """The line's constants as every table directory carries them."""
+        line = self.preset.line
+        return Plant(
+            name=line.name,
+            timezone=line.timezone,
+            line_current_ka=line.nominal_current_ka,
+            anodes_per_cell=line.anodes,
+            metal_pad_area_m2=line.metal_pad_area_m2,
+            simulated=True,
+        )
+
+    def operators_choice(self) -> dict[str, Array]:
+        """What the operators would set for the coming day, lever to (c,); nothing changes."""
+        life = self._lives.on(self.day)
+        return operators.decide(self.preset, self._board, self._aims(life), life, self._draws())
+
+    @property
+    def lot_series(self) -> dict[str, LotSeries]:
+        """The lots by material, those to come included."""
+        return {"anode": self._line.anode_lots, "alumina": self._line.alumina_lots}
+
+    def lot_ids(self, material: str) -> tuple[str, ...]:
+        """The keys of all lots of ``material``, in order of use."""
+        return tuple(
+            f"{material[:2].upper()}{k + 1:03d}" for k in range(self.lot_series[material].used_from.shape[0])
+        )
+
+    def anodes_in(self) -> rotation.Changes:
+        """The anodes in the running cells, as changes whose removal and butt are still to come (NaN)."""
+        anodes = self._anodes
+        cell, position = np.nonzero(np.repeat(self.running[:, None], anodes.set_day.shape[1], axis=1))
+        nothing = np.full(cell.shape, np.nan)
+        set_day, new, lot = (a[cell, position] for a in (anodes.set_day, anodes.new_kg, anodes.lot))
+        return rotation.Changes(cell, position, set_day, nothing, np.round(new), nothing, lot)
+
+    def copy(self) -> "Potline":
+        """Return an independent plant in the same state, under the same noise to come."""
+        return self.fork(1)
+
+    def fork(self, copies: int, cells: NDArray[np.int64] | None = None) -> "Potline":
+        """Return a plant that holds each cell ``copies`` times, cell by cell, under the same noise to come.
+
+        Args:
+            copies: how many of each; the copies of a cell lie side by side.
+            cells: (n,) positions of the cells to take; all where None.
+        """
+        chosen = np.arange(self.cells) if cells is None else cells
+        index = np.repeat(chosen, copies)
+        other = object.__new__(Potline)
+        other.__dict__.update(self.__dict__)
+        other._rows = self._rows[index]
+        other._effects = self._effects.rows(index)
+        other._lives = self._lives.rows(index)
+        other._state = self._state.rows(index)
+        other._anodes = self._anodes.rows(index)
+        other._board = self._board.rows(index)
+        return other
+
+    def step(self, setpoints: Mapping[str, ArrayLike] | None = None) -> DayRecord:
+        """Live through one day.
+
+        Args:
+            setpoints: lever to (c,); the levers named are set as given (within the plant's hard limits), the
+                others stay where they are, and a NaN leaves that cell and lever to its operators. None leaves
+                everything to them.
+
+        Raises:
+            UnknownNameError: a lever that does not exist.
+            InputError: a wrong number of values.
+        """
+        life, draws = self._lives.on(self.day), self._draws()
+        line = line_day(self.preset, self.seed, self.day, self._drift_ka)
+        self._restart(life)
+        goal = self._aims(life)
+        self._set(setpoints, operators.decide(self.preset, self._board, goal, life, draws), life)
+        self._disturb(draws)
+        lot = self._line.anode_lots.on(float(self.day))
+        crew = rotation.change_anodes(
+            self.preset,
+            self._anodes,
+            self._effects,
+            self.day,
+            lot,
+            rotation.Chance(life.running, draws.uniform[11:14], draws.failure, draws.anode),
+        )
+        seen = self._live(life, draws, line, crew)
+        record = self._record(seen, crew, line)
+        self._write_board(record)
+        self._drift_ka = line.drift_ka
+        self.day += 1
+        return record
+
+    def _draws(self) -> DayDraws:
+        line = self.preset.line
+        drawn = day_draws(self.seed, self.day, self._drawn, line.steps_per_day, line.anodes)
+        return take(drawn, self._rows)
+
+    def _aims(self, life: LifeDay) -> operators.Aims:
+        return operators.aims(self.preset, self._effects, life, self._calibration.reference_metal_kg_d)
+
+    def _restart(self, life: LifeDay) -> None:
+        """Start the cells whose day has come, with a start-up bath, a start-up set of anodes and their own aims."""
+        if not life.starts.any():
+            return
+        self._state.put(life.starts, start_state(self.preset, self._state, life.damage))
+        lot = self._line.anode_lots.on(float(self.day))
+        rotation.fresh_anodes(self.preset, self._anodes, life.starts, self.day, lot)
+        self._board.put(life.starts, operators.first_board(self.preset, self._aims(life)))
+
+    def _set(self, asked: Mapping[str, ArrayLike] | None, chosen: Mapping[str, Array], life: LifeDay) -> None:
+        for name in asked or ():
+            if name not in operators.LEVERS:
+                raise UnknownNameError(
+                    f"unknown lever {name!r}; the levers are {', '.join(operators.LEVERS)}"
+                )
+        for name in operators.LEVERS:
+            if asked is None:
+                value = chosen[name]
+            elif name in asked:
+                given = np.asarray(asked[name], dtype=np.float64)
+                if given.shape != (self.cells,):
+                    raise InputError(f"{name}: give {self.cells} values, one a cell, not shape {given.shape}")
+                held = np.clip(given, *operators.HARD_LIMITS[name])
+                value = np.where(np.isnan(given) | ~life.running, chosen[name], held)
+            else:
+                value = np.where(life.running, getattr(self._board, name), chosen[name])
+            setattr(self._board, name, value)
+
+    def _disturb(self, draws: DayDraws) -> None:
+        """Let the slow disturbances go on by a day; nothing that anybody does changes them."""
+        spread, s, z = self.preset.cells, self._state, draws.normal
+        days = (spread.cover_days, spread.sick_days, self.preset.noise.weather_days, 30.0)
+        for name, tau, row in zip(("cover", "sick", "weather", "iron"), days, (26, 27, 28, 29), strict=True):
+            keep = float(np.exp(-1.0 / tau))
+            setattr(s, name, keep * getattr(s, name) + float(np.sqrt(1.0 - keep**2)) * z[row])
+
+    def _live(self, life: LifeDay, draws: DayDraws, line: LineDay, crew: rotation.ChangeDay) -> Watched:
+        """Run the inner steps and burn the anodes."""
+        morning = Morning(self.day, self._effects, life, self._line, line, self._board.copy(), crew, draws)
+        plan = day_plan(self.preset, self._calibration, self._state, morning)
+        self._state.bad_anode_mv += np.where(crew.bad, self.preset.noise.bad_anode_mv, 0.0)
+        totals = run_day(self.preset, self._calibration, self._state, plan)
+        charge = METAL_KG_PER_KA_DAY * float(np.mean(plan.current_ka))
+        ce = np.maximum(totals.metal_kg / max(charge, 1e-9), 0.5)
+        burned = rotation.burn(
+            self.preset,
+            self._anodes,
+            self._line,
+            rotation.Burning(ce, totals.temperature_c, totals.metal_kg),
+            self.day,
+        )
+        return Watched(plan, totals, burned, self._state, morning.board, life, draws)
+
+    def _record(self, seen: Watched, crew: rotation.ChangeDay, line: LineDay) -> DayRecord:
+        p, e, u = self.preset, self._effects, seen.draws.uniform
+        running = seen.life.running
+        # Every cell has its turn of two to four days, shifted now and then by a day.
+        turn = 2 + (np.arange(self._drawn)[self._rows] * 7 + 3) % 3
+        due = (self.day + self._rows) % turn == 0
+        sampled = running & np.where(u[16] < 0.12, ~due, due)
+        return DayRecord(
+            day=self.day,
+            date=self.date,
+            running=running,
+            cell_days=instruments.read_cell_days(p, e, seen),
+            taps=instruments.read_taps(p, e, seen),
+            tap_time=(seen.plan.tap_step + 1.0) / p.line.steps_per_day,
+            tapped=running & (seen.plan.tap_kg > 0.0),
+            samples=instruments.read_samples(p, seen),
+            sampled=sampled,
+            sample_time=np.full(self.cells, 0.4) + 0.05 * u[17],
+            report_delay_d=0.75 + 0.4 * u[18],
+            changes=crew.changes,
+            meters=instruments.read_meters(p, seen, line.power_draws, self.date),
+            truth=instruments.read_truth(p, e, seen),
+        )
+
+    def _write_board(self, record: DayRecord) -> None:
+        """Put the day's readings before the operators of the next morning; a laboratory result comes a day late."""
+        b, read = self._board, record.cell_days
+        b.temperature_c = 0.45 * b.temperature_c + 0.55 * read["bath_temperature_c"]
+        b.noise_mv = 0.5 * b.noise_mv + 0.5 * read["noise_mv"]
+        b.level_mm = 0.5 * b.level_mm + 0.5 * read["metal_level_mm"]
+        b.bath_level_mm = 0.4 * b.bath_level_mm + 0.6 * read["bath_level_mm"]
+        b.alf3_wt_pct = np.where(np.isnan(b.alf3_pending), b.alf3_wt_pct, b.alf3_pending)
+        b.alf3_pending = np.where(record.sampled, record.samples["excess_alf3_wt_pct"], np.nan)
