@@ -1,8 +1,9 @@
 """The six canonical tables: which columns each has, of what kind, and what makes a row unique.
 
 Day columns are the plant's calendar days, time columns are UTC instants, signal columns are float64 with NaN for
-"not known", everything else is text. A table may lack any signal that the plant does not collect, but the ones in
-``required`` carry the energy balance, the levers and the guard, and without them nothing can be recommended.
+"not known", everything else is text. A table may lack any signal that the plant does not collect, but the columns in
+``required`` carry the energy balance, the levers and the guard, and without them nothing can be recommended. A row
+must know what is ``essential``: a cell day without a voltage, a tap without a mass says nothing.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ class Layout:
     times: tuple[str, ...]
     signals: tuple[str, ...]
     required: tuple[str, ...]
+    essential: tuple[str, ...] = ()
     may_be_empty: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -83,6 +85,7 @@ _CELL_DAYS = Layout(
         "beam_travel_mm",
     ),
     required=("cell_voltage_v", "set_voltage_v", "bath_temperature_c", "metal_level_mm"),
+    essential=("cell_voltage_v",),
 )
 _TAPS = Layout(
     name="taps",
@@ -92,6 +95,7 @@ _TAPS = Layout(
     times=("time",),
     signals=("tap_mass_kg", "tap_target_kg", "fe_wt_pct", "si_wt_pct"),
     required=("tap_mass_kg",),
+    essential=("tap_mass_kg",),
 )
 _BATH_SAMPLES = Layout(
     name="bath_samples",
@@ -117,7 +121,7 @@ _ANODE_CHANGES = Layout(
     times=("set_at", "removed_at"),
     signals=("new_mass_kg", "butt_mass_kg"),
     required=("new_mass_kg", "butt_mass_kg"),
-    may_be_empty=("removed_at", "anode_lot"),
+    may_be_empty=("removed_at",),
 )
 _LOTS = Layout(
     name="lots",
