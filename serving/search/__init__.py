@@ -1,0 +1,1 @@
+"""The search for setpoints: the only part of serving that knows Optuna."""
