@@ -1,0 +1,165 @@
+"""Intervals that hold what they promise, and a score of how near the data are.
+
+Both are calibrated on blocks of days that the models predicted without having seen them (rolling origin), several
+of them, so that what drifts between blocks widens the interval.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.confidence import Interval, Support, SupportView
+from training.estimators.boosting import fit_trees
+from training.estimators.task import Task
+from training.rows import LeverPlace
+from training.settings import BoostingSettings
+from training.structures import Bools, Floats, Ints, Structure, predict
+
+_SCALE_TREES = BoostingSettings(trees=40, leaves=6, learning_rate=0.05, min_rows=150, l2=50.0)
+_FLOOR_SHARE = 0.25
+"""A scale below this share of the mean absolute residual is not believed."""
+_LEAST_REGIME = 60
+"""A regime with fewer calibration rows than this borrows the other's width."""
+_PROTOTYPES = 64
+_LLOYD_ROUNDS = 25
+_PROTOTYPE_ROWS = 6000
+_SHARES = (0.0, 0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Out-of-block errors: ``error (n,)`` = label - prediction, ``block (n,)`` which block, ``mature (n,)``."""
+
+    error: Floats
+    block: Ints
+    mature: Bools
+    groups: int
+    """Independent pieces among the rows (cell-fortnights): what the finite-sample correction counts."""
+
+
+def calibrate(task: Task, residuals: Residuals, coverage: float, age: tuple[int, float]) -> Interval:
+    """Return the conformal interval from out-of-block ``residuals`` on the rows of ``task``.
+
+    The scale is a few small trees on the absolute error. The widths come from errors divided by scales that were
+    fitted without their own block, so the scale cannot flatter them. ``age`` is (column of cell_age_d, days from
+    which a cell is mature).
+    """
+    size = np.abs(residuals.error)
+    floor = max(_FLOOR_SHARE * float(size.mean()), 1e-12)
+    honest = np.empty(len(size))
+    for block in np.unique(residuals.block):
+        out = residuals.block == block
+        honest[out] = np.maximum(predict(_scale(task, size, ~out), task.z[out]), floor)
+    ratio = size / honest
+    q = {
+        name: _width(ratio[mask], coverage, residuals.groups * float(mask.mean()))
+        for name, mask in (("mature", residuals.mature), ("young", ~residuals.mature))
+        if mask.sum() >= _LEAST_REGIME
+    }
+    widest = max(q.values()) if q else _width(ratio, coverage, residuals.groups)
+    return Interval(
+        scale=_scale(task, size, np.ones(len(size), dtype=bool)),
+        floor=floor,
+        q={name: q.get(name, widest) for name in ("young", "mature")},
+        age_column=age[0],
+        mature_from_d=age[1],
+        coverage=coverage,
+    )
+
+
+def _scale(task: Task, size: Floats, chosen: Bools) -> Structure:
+    part = replace(
+        task,
+        outcome=f"{task.outcome} error",
+        z=task.z[chosen],
+        y=size[chosen],
+        date=task.date[chosen],
+        weights=np.ones((int(chosen.sum()), 1)),
+        levers=(),
+    )
+    return fit_trees(part, np.zeros((len(part.y), 1)), _SCALE_TREES)
+
+
+def _width(ratio: Floats, coverage: float, groups: float) -> float:
+    """Return the conformal quantile; the correction counts independent groups, not rows that repeat each other."""
+    level = min(1.0, coverage * (1 + 1 / max(groups, 1.0)))
+    return float(np.quantile(ratio, level, method="higher"))
+
+
+@dataclass(frozen=True)
+class SupportRows:
+    """z (n, z) rows that prototypes come from, z_later (l, z) rows after them that the score is calibrated on."""
+
+    z: Floats
+    z_later: Floats
+
+
+def fit_support(
+    rows: SupportRows, usable: Bools, levers: Sequence[LeverPlace], threshold: float, seed: int
+) -> Support:
+    """Return the support: one view over the whole state, one over the levers and their moves alone.
+
+    Among a hundred columns a reckless move is one number; the second view looks at nothing else.
+    """
+    values = [lever.value for lever in levers]
+    state = usable.copy()
+    state[values] = False  # reference and move say it already
+    views = [_view(rows, np.flatnonzero(state), (), seed)]
+    if levers:
+        columns = [column for lever in levers for column in (lever.reference, lever.move)]
+        moves = [lever.move for lever in levers]
+        views.append(_view(rows, np.array(columns, dtype=np.int64), moves, seed + 1))
+    return Support(views=tuple(views), threshold=threshold)
+
+
+def _view(rows: SupportRows, columns: Ints, moves: Sequence[int], seed: int) -> SupportView:
+    x = rows.z[:, columns]
+    fill, sd = np.nanmean(x, axis=0), np.nanstd(x, axis=0)
+    for i, column in enumerate(columns):
+        if (
+            column in moves
+        ):  # most days nothing moves: the typical size of a move is that of the days with one
+            made = x[:, i][np.nan_to_num(x[:, i]) != 0]
+            fill[i], sd[i] = 0.0, np.sqrt(np.mean(made**2)) if made.size else sd[i]
+    scale = np.where(sd > 0, sd, 1.0)
+    u = (np.where(np.isnan(x), fill, x) - fill) / scale
+    blank = SupportView(columns, fill, fill, scale, u[:1], np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    view = replace(blank, prototypes=_prototypes(u, seed))
+    knots, scores = _table(view.distance(rows.z_later))
+    return replace(view, knots=knots, scores=scores)
+
+
+def _prototypes(u: Floats, seed: int) -> Floats:
+    """Return (K, v) cluster centres of ``u`` (n, v): k-means++ starts, then Lloyd's rounds."""
+    rng = np.random.default_rng(seed)
+    if len(u) > _PROTOTYPE_ROWS:
+        u = u[np.sort(rng.choice(len(u), _PROTOTYPE_ROWS, replace=False))]
+    centres = u[rng.integers(len(u))][None]
+    nearest = np.square(u - centres[0]).sum(axis=1)
+    for _ in range(min(_PROTOTYPES, len(u)) - 1):
+        if nearest.sum() == 0:
+            break
+        pick = u[np.searchsorted(np.cumsum(nearest), rng.random() * nearest.sum(), side="right")]
+        centres = np.concatenate([centres, pick[None]])
+        nearest = np.minimum(nearest, np.square(u - pick).sum(axis=1))
+    for _ in range(_LLOYD_ROUNDS):
+        square = np.square(u).sum(axis=1)[:, None] - 2 * u @ centres.T + np.square(centres).sum(axis=1)
+        owner = square.argmin(axis=1)
+        count = np.bincount(owner, minlength=len(centres))
+        sums = np.zeros_like(centres)
+        np.add.at(sums, owner, u)
+        moved = np.where(count[:, None] > 0, sums / np.maximum(count, 1)[:, None], centres)
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    return np.asarray(centres)
+
+
+def _table(distance: Floats) -> tuple[Floats, Floats]:
+    """Return (knots, scores): the share of ``distance`` (n,) at least as far, and zero well beyond the farthest."""
+    knots = np.quantile(distance, _SHARES)
+    knots = np.append(knots, knots[-1] * 1.25 + 1e-9)
+    scores = np.append(1 - np.array(_SHARES[:-1]), [1 / (len(distance) + 1), 0.0])
+    keep = np.append(True, np.diff(knots) > 0)
+    return np.asarray(knots[keep]), np.asarray(np.minimum.accumulate(scores[keep]))
