@@ -23,6 +23,9 @@ Flags = NDArray[np.bool_]
 METAL_DENSITY_KG_M3: Final = 2280.0
 """Density of liquid aluminium near 960 degC [kg/m3] [B]."""
 
+RESTART_DROP_D: Final = 7.0
+"""A cell's age that falls by more than this [d] belongs to a new lining."""
+
 
 @dataclass(frozen=True)
 class BalanceSettings:
@@ -98,6 +101,16 @@ class BalanceState:
     production_var: Floats
 
 
+def restarted(age_d: Floats, age_before_d: Floats) -> Flags:
+    """Say where a cell was started up anew: its age [d] fell by more than a clerk's slip of a week."""
+    return np.asarray(age_d < age_before_d - RESTART_DROP_D)
+
+
+def run_share(run_minutes: Floats) -> Floats:
+    """Return the share of the day in operation [-]; a cell that does not report it runs all day."""
+    return np.where(np.isfinite(run_minutes), np.clip(run_minutes / 1440.0, 0.0, 1.0), 1.0)
+
+
 def start(cells: int) -> BalanceState:
     """Return the state of ``cells`` cells of which nothing is known."""
     return BalanceState(*(np.full(cells, np.nan) for _ in range(5)))
@@ -105,7 +118,7 @@ def start(cells: int) -> BalanceState:
 
 def predict(state: BalanceState, day: BalanceDay, settings: BalanceSettings) -> BalanceState:
     """Return the state carried through ``day``'s production and tap, before its level is seen."""
-    share = np.where(np.isfinite(day.run_share), day.run_share, 1.0)
+    share = day.run_share
     tapped = np.isfinite(day.tap_kg)
     # An unknown tap is most likely what the cell made; how much is anyone's guess, hence the wide noise.
     tap = np.where(tapped, day.tap_kg, share * state.production)
@@ -180,18 +193,17 @@ def run_filter(days: BalanceDay, settings: BalanceSettings) -> Filtered:
 
 
 def smoothed_production(
-    filtered: Filtered, run_share: Floats, horizon: int, reach: int
+    filtered: Filtered, share: Floats, horizon: int, reach: int
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Return the metal made over each horizon [kg] (t, c), and the last day's index that it used (t,).
 
-    Row D is the sum over days D..D+horizon-1 of run share times production, each day's production being the
+    Row D is the sum over days D..D+horizon-1 of ``share`` (t, c) of the day in operation times production, each day's production being the
     smoother's answer from the record up to day D+horizon-1+reach (or the end of the record). Later days are not
     looked at, so that ``known on`` means what it says. Horizons that leave the record are NaN.
     """
-    size = len(run_share)
+    size = len(share)
     first = np.arange(size)
     last = np.minimum(first + horizon - 1 + reach, size - 1)
-    share = np.where(np.isfinite(run_share), run_share, 1.0)
     gains = _gains(filtered, share)
     mass, production = filtered.updated.mass[last], filtered.updated.production[last]
     total = np.zeros_like(production)
@@ -243,4 +255,6 @@ def _gains(filtered: Filtered, share: Floats) -> tuple[Floats, ...]:
 
 
 def _stack(states: list[BalanceState]) -> BalanceState:
-    return BalanceState(*(np.stack([getattr(state, f.name) for state in states]) for f in fields(BalanceState)))
+    return BalanceState(
+        *(np.stack([getattr(state, f.name) for state in states]) for f in fields(BalanceState))
+    )

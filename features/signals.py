@@ -137,6 +137,141 @@ _ALL = (
 
 SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}
 
+_FOLD = "folded from the tables"
+_PHYSICS = "computed from the record"
+
+_DERIVED = (
+    Signal(
+        "anode_net_kg_removed",
+        "kg",
+        "net carbon of anodes weighed out that day",
+        "当日换出阳极净耗",
+        0,
+        50000,
+        "measured",
+        _FOLD,
+    ),
+    Signal(
+        "anode_days_removed",
+        "d",
+        "anode lives that ended that day, summed",
+        "当日换出阳极使用天数",
+        0,
+        5000,
+        "measured",
+        _FOLD,
+    ),
+    Signal(
+        "anodes_removed", "1/d", "anodes weighed out that day", "当日换出阳极数", 0, 100, "measured", _FOLD
+    ),
+    Signal(
+        "line_bath_temperature_c",
+        "degC",
+        "line median of the bath temperature",
+        "系列电解温度中位数",
+        880,
+        1040,
+        "context",
+        _FOLD,
+    ),
+    Signal(
+        "line_noise_mv", "mV", "line median of the voltage noise", "系列噪声中位数", 0, 500, "context", _FOLD
+    ),
+    Signal(
+        "line_cell_voltage_v",
+        "V",
+        "line median of the working voltage",
+        "系列工作电压中位数",
+        2.5,
+        45,
+        "context",
+        _FOLD,
+    ),
+    Signal(
+        "voltage_excess_v",
+        "V",
+        "working voltage over its setpoint",
+        "工作电压与设定电压之差",
+        -6,
+        45,
+        "measured",
+        _PHYSICS,
+    ),
+    Signal(
+        "voltage_modifier_v",
+        "V",
+        "what the controller adds to the setpoint",
+        "附加设定电压",
+        -5,
+        5,
+        "measured",
+        _PHYSICS,
+    ),
+    Signal(
+        "alf3_fed_excess_kg_d",
+        "kg/d",
+        "AlF3 fed over its setpoint",
+        "氟化铝实际与设定之差",
+        -300,
+        400,
+        "fed",
+        _PHYSICS,
+    ),
+    Signal(
+        "tap_excess_kg",
+        "kg",
+        "metal tapped over its target",
+        "实际与指示出铝量之差",
+        -20000,
+        20000,
+        "fed",
+        _PHYSICS,
+    ),
+    Signal(
+        "bath_temperature_over_line_c",
+        "degC",
+        "bath temperature over the line's median",
+        "电解温度与系列中位数之差",
+        -160,
+        160,
+        "measured",
+        _PHYSICS,
+    ),
+    Signal(
+        "noise_over_line_mv",
+        "mV",
+        "noise over the line's median",
+        "噪声与系列中位数之差",
+        -500,
+        500,
+        "measured",
+        _PHYSICS,
+    ),
+    Signal(
+        "alumina_feed_ratio",
+        "-",
+        "alumina fed over the stoichiometric demand at full efficiency",
+        "下料量与理论需求之比",
+        0,
+        4,
+        "fed",
+        _PHYSICS,
+    ),
+    Signal(
+        "production_kg_d",
+        "kg/d",
+        "metal production from the metal balance",
+        "铝产量估计",
+        200,
+        8000,
+        "measured",
+        _PHYSICS,
+    ),
+)
+
+DERIVED: Mapping[str, Signal] = {signal.name: signal for signal in _DERIVED}
+"""Daily quantities that the house computes itself; no table carries them."""
+
 
 def signal(name: str, known: Iterable[str] = ()) -> Signal:
     """Return the signal called ``name``; ``known`` names extra signals to show in the error.
