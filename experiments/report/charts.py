@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import Markup
+
 from experiments.report.svg import Canvas, Scale, spanning, tick_text
 from experiments.report.words import Words
 
@@ -43,11 +45,11 @@ class Curve:
 
 def intervals(
     rows: Sequence[Bar], axis: Words, title: Words, mark: float | None = None, label_width: float = 150.0
-) -> str:
+) -> Markup:
     """Draw one dot with whiskers a row, over a common axis; ``mark`` is a dashed line to compare with."""
-    canvas = Canvas(640, _TOP + _ROW * len(rows) + _BOTTOM)
+    canvas = Canvas(540, _TOP + _ROW * len(rows) + _BOTTOM)
     low, high = spanning([v for row in rows for v in (row.value, row.lower, row.upper)] + _one(mark), 0.06)
-    x = Scale(low, high, label_width, 560)
+    x = Scale(low, high, label_width, 480)
     floor = _TOP + _ROW * len(rows)
     _x_axis(canvas, x, _TOP, floor, axis)
     if mark is not None:
@@ -60,15 +62,15 @@ def intervals(
         if math.isfinite(row.value):
             canvas.dot(x.at(row.value), middle, 4.5, f"dot {row.kind}", f"{row.label.en}: {row.value:,.4g}")
         if row.note:
-            canvas.text(636, middle + 4, Words.same(row.note), "figure", "end")
+            canvas.text(538, middle + 4, Words.same(row.note), "figure", "end")
     return canvas.svg(title)
 
 
 def scatter(
     measured: Sequence[float], predicted: Sequence[float], axes: tuple[Words, Words], title: Words
-) -> str:
+) -> Markup:
     """Draw predicted over measured with the line where they agree; both axes have one range."""
-    canvas = Canvas(420, 400)
+    canvas = Canvas(420, 384)
     low, high = spanning([*measured, *predicted], 0.03)
     x, y = Scale(low, high, 64, 404), Scale(low, high, 340, 10)
     _x_axis(canvas, x, 10, 340, axes[0])
@@ -79,18 +81,20 @@ def scatter(
     return canvas.svg(title)
 
 
-def curves(lines: Sequence[Curve], axes: tuple[Words, Words], title: Words, mark: float | None = None) -> str:
+def curves(
+    lines: Sequence[Curve], axes: tuple[Words, Words], title: Words, mark: float | None = None
+) -> Markup:
     """Draw curves with their bands; ``mark`` is a dashed upright line, for example the setting of today."""
-    canvas = Canvas(420, 280)
-    x = Scale(min(min(c.x) for c in lines), max(max(c.x) for c in lines), 64, 404)
+    canvas = Canvas(340, 232)
+    x = Scale(min(min(c.x) for c in lines), max(max(c.x) for c in lines), 58, 330)
     low, high = spanning([v for c in lines for part in (c.y, c.lower, c.upper) for v in part], 0.08)
-    y = Scale(low, high, 222, 10)
-    _x_axis(canvas, x, 10, 222, axes[0])
-    _y_axis(canvas, y, 64, 404, axes[1])
+    y = Scale(low, high, 186, 10)
+    _x_axis(canvas, x, 10, 186, axes[0])
+    _y_axis(canvas, y, 58, 330, axes[1])
     if low < 0 < high:
-        canvas.line(64, y.at(0), 404, y.at(0), "zero")
+        canvas.line(58, y.at(0), 330, y.at(0), "zero")
     if mark is not None:
-        canvas.line(x.at(mark), 10, x.at(mark), 222, "mark")
+        canvas.line(x.at(mark), 10, x.at(mark), 186, "mark")
     for curve in lines:
         there = [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.upper, strict=True)]
         back = [(x.at(a), y.at(b)) for a, b in zip(curve.x, curve.lower, strict=True)]
@@ -101,7 +105,7 @@ def curves(lines: Sequence[Curve], axes: tuple[Words, Words], title: Words, mark
     return canvas.svg(title)
 
 
-def days(lines: Sequence[Curve], labels: Sequence[tuple[int, str]], axis: Words, title: Words) -> str:
+def days(lines: Sequence[Curve], labels: Sequence[tuple[int, str]], axis: Words, title: Words) -> Markup:
     """Draw curves over the days; ``labels`` are (day, text) under the axis."""
     canvas = Canvas(900, 260)
     x = Scale(min(min(c.x) for c in lines), max(max(c.x) for c in lines), 70, 884)

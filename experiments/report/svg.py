@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Literal
 
+from markupsafe import Markup
+
 from experiments.report.words import Words
 
 Anchor = Literal["start", "middle", "end"]
@@ -121,8 +123,11 @@ class Canvas:
         self.parts.append(f'<text class="{kind} en" {place}>{escape(words.en)}</text>')
         self.parts.append(f'<text class="{kind} zh" lang="zh" {place}>{escape(words.zh)}</text>')
 
-    def svg(self, title: Words) -> str:
-        """Return the drawing as one ``<svg>`` element that scales with its column; ``title`` is read aloud."""
+    def svg(self, title: Words) -> Markup:
+        """Return the drawing as one ``<svg>`` element that scales with its column; ``title`` is read aloud.
+
+        Every text in it was escaped where it entered, so a template takes it as it is.
+        """
         box = f"0 0 {self.width:g} {self.height:g}"
         head = f'<svg viewBox="{box}" role="img" aria-label="{escape(title.en, quote=True)}">'
-        return "".join([head, *self.parts, "</svg>"])
+        return Markup("".join([head, *self.parts, "</svg>"]))
