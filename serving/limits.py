@@ -1,0 +1,108 @@
+"""Windows that predicted outcomes must keep: preferred by the prediction, hard by the interval's far side.
+
+A cell that already stands outside a window may be held there or moved toward it, never further out. Every side is
+judged for itself, so a cell that is too hot does not earn the right to become too cold.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.bundle import LOWER, UPPER
+from features.errors import SettingsError
+from features.outcomes import outcome
+
+Floats = NDArray[np.float64]
+SIDES = ("low", "high", "hard_low", "hard_high")
+_INF = math.inf
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The window of one outcome, in its unit.
+
+    Attributes:
+        outcome: its name.
+        low, high: kept by the prediction, ``margin`` inside.
+        hard_low, hard_high: kept by the interval's lower and upper end.
+        source: where the numbers come from, with the tag of the house.
+
+    Raises:
+        SettingsError: the window is empty, nothing is limited, or the margin is negative.
+        UnknownNameError: no such outcome.
+    """
+
+    outcome: str
+    low: float = -_INF
+    high: float = _INF
+    hard_low: float = -_INF
+    hard_high: float = _INF
+    margin: float = 0.0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        outcome(self.outcome)
+        edges = (self.low, self.high, self.hard_low, self.hard_high)
+        if any(math.isnan(edge) for edge in edges) or not any(math.isfinite(edge) for edge in edges):
+            raise SettingsError(f"limit on {self.outcome}: give at least one finite edge, not {edges}")
+        if not (math.isfinite(self.margin) and self.margin >= 0):
+            raise SettingsError(f"limit on {self.outcome}: margin {self.margin} must be zero or above")
+        if self.low + self.margin > self.high - self.margin or self.hard_low > self.hard_high:
+            raise SettingsError(
+                f"limit on {self.outcome}: {edges} with margin {self.margin} leave no room; widen the window"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each side is called when it binds: ``<outcome>.<side>`` for the sides that are finite."""
+        return tuple(f"{self.outcome}.{side}" for side, _ in self._sides())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The graph outputs that it reads."""
+        wanted = {"low": "", "high": "", "hard_low": LOWER, "hard_high": UPPER}
+        return tuple(dict.fromkeys(self.outcome + wanted[side] for side, _ in self._sides()))
+
+    def excess(self, outputs: Mapping[str, Floats]) -> Floats:
+        """Return how far each row lies outside each finite side (n, s), in the outcome's unit; 0 inside."""
+        columns = []
+        for side, edge in self._sides():
+            if side == "low":
+                away = edge + self.margin - outputs[self.outcome]
+            elif side == "high":
+                away = outputs[self.outcome] - (edge - self.margin)
+            elif side == "hard_low":
+                away = edge - outputs[self.outcome + LOWER]
+            else:
+                away = outputs[self.outcome + UPPER] - edge
+            # An outcome that is not a number keeps no window.
+            columns.append(np.where(np.isnan(away), _INF, np.maximum(away, 0.0)))
+        return np.stack(columns, axis=1)
+
+    def _sides(self) -> tuple[tuple[str, float], ...]:
+        edges = zip(SIDES, (self.low, self.high, self.hard_low, self.hard_high), strict=True)
+        return tuple((side, edge) for side, edge in edges if math.isfinite(edge))
+
+
+DEFAULT_LIMITS: tuple[Limit, ...] = (
+    Limit("mean_superheat_c", 6.0, 12.0, 4.0, 15.0, 0.25, "typical window 6-12, hard 4-15 degC [B]"),
+    Limit(
+        "mean_bath_temperature_c", 940.0, 965.0, 930.0, 975.0, 1.0, "typical 940-960, western to 965 degC [B]"
+    ),
+    Limit("mean_noise_mv", high=25.0, hard_high=35.0, margin=0.5, source="typical 8-25, alarm 30-40 mV [B]"),
+    Limit("mean_voltage_v", low=3.65, source="below 3.65 V no cell of this kind runs [C]"),
+    Limit("energy_kwh_per_t", low=11500.0, source="below 11,500 kWh/t: best pilot cells only [C, V]"),
+)
+"""For a plant that set none: a plant's own windows go into its settings."""
+
+
+def check_limits(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    """Return ``limits``; raises SettingsError where one outcome has two."""
+    names = [limit.outcome for limit in limits]
+    if len(set(names)) != len(names):
+        raise SettingsError(f"limits {names} name an outcome twice; give each outcome one window")
+    return limits

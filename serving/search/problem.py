@@ -1,0 +1,209 @@
+"""One cell's search problem: the cost of a tonne over the lever grid, and what must hold.
+
+Bounds, windows and joint limits hold by construction: a point that breaks a joint limit has no key. What is
+predicted (superheat, temperature, noise, support) is a constraint: a point that breaks one loses against any point
+that does not. Holding is always allowed, because every side is relaxed to where the cell already stands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.bundle import MEMBERS, SUPPORT
+from features.errors import SettingsError, UnknownNameError
+from features.setpoints import OperatingWindow
+from serving.limits import Limit, check_limits
+from serving.search.specialise import Points, Specialised
+
+Floats = NDArray[np.float64]
+
+SUPPORT_SIDE = "support.low"
+_BROKEN = 1e12
+"""Key of a point that breaks a predicted limit, plus its excess: above any cost, below a broken joint limit (inf)."""
+_SLACK = 1e-9
+
+
+class Landscape(Protocol):
+    """What a descent walks over: keys (n,) of grid points (n, k), smaller is better, inf is out."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Grid values of each lever."""
+
+    @property
+    def home(self) -> Points:
+        """The grid point (k,) of the current setting."""
+
+    def keys(self, points: Points) -> Floats:
+        """Return the key (n,) of each grid point."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a tonne costs: ``prices`` by outcome, ``lever_prices`` by lever (per unit of the lever and tonne).
+
+    ``caution`` adds that many standard errors of the saving, as the members see it: 0 minimises the expected cost,
+    a t quantile maximises the saving's lower confidence bound.
+    """
+
+    prices: Mapping[str, float]
+    lever_prices: Mapping[str, float] = field(default_factory=dict)
+    caution: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse an objective without a priced outcome, and a negative caution.
+
+        Raises:
+            SettingsError: as said.
+        """
+        numbers = [*self.prices.values(), *self.lever_prices.values(), self.caution]
+        if not self.prices or not np.isfinite(numbers).all() or self.caution < 0:
+            raise SettingsError(
+                f"objective: price at least one outcome, with finite numbers and caution >= 0, not {numbers}"
+            )
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted and what must hold: objective, predicted limits, and the least support."""
+
+    objective: Objective
+    limits: tuple[Limit, ...] = ()
+    support: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse two windows for one outcome."""
+        check_limits(self.limits)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Rows as the search sees them: cost (n,), excess (n, s) over what each side allows (0 = kept), outputs."""
+
+    cost: Floats
+    excess: Floats
+    outputs: Mapping[str, Floats]
+
+    @property
+    def keys(self) -> Floats:
+        """One number a row (n,): the cost, or beyond any cost where a side is broken."""
+        total = np.where(self.excess > _SLACK, self.excess, 0.0).sum(axis=1)
+        return np.where(total > 0, _BROKEN * (1.0 + total / (1.0 + total)), self.cost)
+
+
+class Problem:
+    """The search over one cell's lever grid; what was evaluated once is remembered.
+
+    Attributes:
+        surrogate: the cell's outcomes. window, current: the levers, their limits, and where they stand (k,).
+        goal: objective and limits. sides: the names of the predicted limits, as columns of an excess.
+    """
+
+    def __init__(
+        self,
+        surrogate: Specialised,
+        window: OperatingWindow,
+        current: Floats,
+        goal: Goal,
+        outputs: frozenset[str],
+    ) -> None:
+        """Prepare the search; ``outputs`` are the names that the graph answers.
+
+        Raises:
+            UnknownNameError: a priced lever or outcome that is not there.
+        """
+        self.surrogate, self.window, self.goal = surrogate, window, goal
+        self.current = np.asarray(current, dtype=np.float64)
+        self._A, self._b = window.matrix(self.current)
+        self._b = self._b + _SLACK * np.maximum(1.0, np.abs(self._A) @ np.abs(self.current))
+        _check_names(goal.objective, window, outputs)
+        # A helper that this bundle does not predict cannot be limited; the guard says so.
+        self._limits = tuple(limit for limit in goal.limits if limit.outcome in outputs)
+        self._members = tuple(name for name in goal.objective.prices if name + MEMBERS in outputs)
+        self._lever_prices = np.array([goal.objective.lever_prices.get(name, 0.0) for name in window.names])
+        self.sides = (*(name for limit in self._limits for name in limit.names), SUPPORT_SIDE)
+        self._outputs = self._wanted()
+        self._known: dict[int, float] = {}
+        self._strides = np.cumprod([1, *self.sizes[:-1]])
+        self.home = surrogate.points(self.current[None, :])[0]
+        at_home = self.surrogate.evaluate(self.home[None, :], self._outputs)
+        self._allowed = self._sides_of(at_home)[0]
+        self._home_members = self._member_cost(at_home) if goal.objective.caution else None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Grid values of each lever."""
+        return tuple(int(size) for size in self.surrogate.sizes)
+
+    @property
+    def evaluations(self) -> int:
+        """Points evaluated so far by keys."""
+        return len(self._known)
+
+    def keys(self, points: Points) -> Floats:
+        """Return the key (n,) of grid ``points`` (n, k): see :class:`Landscape`."""
+        flat = points @ self._strides
+        unique, first, back = np.unique(flat, return_index=True, return_inverse=True)
+        fresh = np.array(
+            [i for i, key in enumerate(unique.tolist()) if key not in self._known], dtype=np.int64
+        )
+        if fresh.size:
+            new = points[first[fresh]]
+            keys = np.full(len(new), np.inf)
+            inside = self.inside(new)
+            if inside.any():
+                keys[inside] = self.score(new[inside]).keys
+            self._known.update(zip(unique[fresh].tolist(), keys.tolist(), strict=True))
+        found = np.array([self._known[key] for key in unique.tolist()])
+        return np.asarray(found[back.reshape(-1)])
+
+    def inside(self, points: Points) -> NDArray[np.bool_]:
+        """Say for each grid point (n, k) whether it keeps the joint limits."""
+        return np.asarray((self.surrogate.levers(points) @ self._A.T <= self._b).all(axis=1))
+
+    def score(self, points: Points) -> Scores:
+        """Return cost, excess and outputs of grid ``points`` (n, k)."""
+        outputs = self.surrogate.evaluate(points, self._outputs)
+        cost = self.surrogate.levers(points) @ self._lever_prices
+        for name, price in self.goal.objective.prices.items():
+            cost = cost + price * outputs[name]
+        if self._home_members is not None:
+            saved = self._home_members - self._member_cost(outputs)
+            cost = cost + self.goal.objective.caution * saved.std(axis=1, ddof=1)
+        cost = np.where(np.isnan(cost), np.inf, cost)
+        excess = np.maximum(self._sides_of(outputs) - self._allowed, 0.0)
+        return Scores(cost, excess, outputs)
+
+    def _wanted(self) -> tuple[str, ...]:
+        names = [*self.goal.objective.prices, SUPPORT]
+        names += [name for limit in self._limits for name in limit.outputs]
+        if self.goal.objective.caution:
+            names += [name + MEMBERS for name in self._members]
+        return tuple(dict.fromkeys(names))
+
+    def _sides_of(self, outputs: Mapping[str, Floats]) -> Floats:
+        lacking = np.maximum(self.goal.support - outputs[SUPPORT], 0.0)
+        columns = [limit.excess(outputs) for limit in self._limits]
+        return np.concatenate([*columns, np.where(np.isnan(lacking), np.inf, lacking)[:, None]], axis=1)
+
+    def _member_cost(self, outputs: Mapping[str, Floats]) -> Floats:
+        """Return the part (n, m) of the cost that the members disagree about."""
+        prices = self.goal.objective.prices
+        terms = [prices[name] * outputs[name + MEMBERS] for name in self._members]
+        return np.asarray(sum(terms[1:], terms[0]))
+
+
+def _check_names(objective: Objective, window: OperatingWindow, outputs: frozenset[str]) -> None:
+    for name in objective.lever_prices:
+        window.index(name)
+    unknown = sorted(set(objective.prices) - outputs)
+    if unknown:
+        raise UnknownNameError(f"objective prices {unknown}, which the bundle does not predict")
+    lacking = [name for name in objective.prices if name + MEMBERS not in outputs]
+    if objective.caution and lacking:
+        raise SettingsError(
+            f"caution needs the members of {lacking}, which the bundle does not answer; use caution 0"
+        )
