@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from features.errors import ContractError
 from features.plant import Plant
-from features.record import SAMPLE_SIGNALS, Anodes, Days, Floats, Ints, Samples
+from features.record import SAMPLE_SIGNALS, WEIGHED_AFTER_DAYS, Anodes, Days, Floats, Ints, Samples
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -212,12 +212,13 @@ def _anodes(frame: _Frame, changes: Columns | None) -> Anodes:
 
 
 def _removals(frame: _Frame, anodes: Anodes) -> dict[str, Floats]:
+    """Fold the removals to the day on which their butts were weighed."""
     net = anodes.new_mass_kg - anodes.butt_mass_kg
     life = anodes.removed_at - anodes.set_at
     weighed = np.isfinite(net) & (life > 0)
     if not weighed.any():
         return {}
-    day = np.floor(anodes.removed_at[weighed]).astype(np.int64).astype("datetime64[D]")
+    day = np.floor(anodes.removed_at[weighed] + WEIGHED_AFTER_DAYS).astype(np.int64).astype("datetime64[D]")
     row, cell = frame.rows(day), anodes.cell[weighed]
     inside = row >= 0
     folded = {}

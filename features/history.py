@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from features.errors import ContractError
 from features.folding import Columns, fold
 from features.plant import Plant
-from features.record import SAMPLE_SIGNALS, Anodes, Days, Floats, Ints, Samples
+from features.record import SAMPLE_SIGNALS, WEIGHED_AFTER_DAYS, Anodes, Days, Floats, Ints, Samples
 from features.signals import Signal
 
 __all__ = ["SAMPLE_SIGNALS", "Anodes", "Columns", "Day", "History", "Samples"]
@@ -133,6 +133,7 @@ class History:
         end = (date + np.timedelta64(1, "D")).astype("datetime64[D]").astype(np.int64)
         anodes = self.anodes.take(self.anodes.set_at < end)
         still_in = ~(anodes.removed_at < end)
+        unweighed = ~(np.floor(anodes.removed_at) + WEIGHED_AFTER_DAYS < end)
         return replace(
             self,
             dates=self.dates[:days],
@@ -141,6 +142,6 @@ class History:
             anodes=replace(
                 anodes,
                 removed_at=np.where(still_in, np.nan, anodes.removed_at),
-                butt_mass_kg=np.where(still_in, np.nan, anodes.butt_mass_kg),
+                butt_mass_kg=np.where(unweighed, np.nan, anodes.butt_mass_kg),
             ),
         )

@@ -20,6 +20,10 @@ SAMPLE_SIGNALS = (
 )
 
 
+WEIGHED_AFTER_DAYS = 1
+"""A butt cools before it is cleaned and weighed: its mass counts as known on the day after its removal [B]."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """Bath samples sorted by report day, then cell, then sampling day.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.electrolysis.bath import Bath, bath_ratio, liquidus_solheim_1996
+from features.history import History
 from features.record import SAMPLE_SIGNALS, Samples
 
 Floats = NDArray[np.float64]
@@ -142,3 +143,31 @@ def _recent_mean(recent: Floats) -> Floats:
         known = np.isfinite(values)
         count, total = count + known, total + np.where(known, values, 0.0)
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
+
+
+def sample_superheat_c(history: History) -> Floats:
+    """Return the superheat (s,) [degC] of each sample of ``history`` on the day it was taken, NaN where not known.
+
+    The bath temperature is that day's, else the day before's; a component that was not analysed is the cell's last
+    analysed one, else the usual one.
+    """
+    samples = history.samples
+    order = np.lexsort((samples.sampled_day, samples.cell))
+    filled = {name: np.empty(len(samples)) for name in USUAL_BATH}
+    for name, usual in USUAL_BATH.items():
+        values = samples.values.get(name, np.full(len(samples), np.nan))
+        last, cell = usual, -1
+        for i in order:
+            if samples.cell[i] != cell:
+                last, cell = usual, int(samples.cell[i])
+            last = float(values[i]) if np.isfinite(values[i]) else last
+            filled[name][i] = last
+    excess = samples.values.get("excess_alf3_wt_pct", np.full(len(samples), np.nan))
+    row = (samples.sampled_day - history.dates[0]).astype(np.int64)
+    temperature = history.signals["bath_temperature_c"]
+    found = np.full(len(samples), np.nan)
+    for back in (1, 0):
+        inside = (row >= back) & (row - back < len(temperature))
+        there = temperature[np.clip(row - back, 0, len(temperature) - 1), samples.cell]
+        found = np.where(inside & np.isfinite(there), there, found)
+    return found - liquidus_c({**filled, "excess_alf3_wt_pct": excess})
