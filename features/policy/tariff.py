@@ -103,7 +103,8 @@ def renewable_relief(
     share = array(nonhydro_pct)
     entitled = (share > array(above_pct)) & (share >= array(incentive_weight_pct))
     factor = np.maximum(1.0 - array(per_point) * (share - array(above_pct)), 0.0)
-    return np.where(entitled, factor, 1.0)
+    known = np.isfinite(factor + array(incentive_weight_pct))
+    return np.where(known, np.where(entitled, factor, 1.0), np.nan)
 
 
 @relation(
