@@ -29,6 +29,7 @@ class Limit:
         low, high: kept by the prediction, ``margin`` inside.
         hard_low, hard_high: kept by the interval's lower and upper end.
         source: where the numbers come from, with the tag of the house.
+        label: what it is called when it binds; "" = the outcome's name.
 
     Raises:
         SettingsError: the window is empty, nothing is limited, or the margin is negative.
@@ -42,6 +43,7 @@ class Limit:
     hard_high: float = _INF
     margin: float = 0.0
     source: str = ""
+    label: str = ""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -58,8 +60,8 @@ class Limit:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each side is called when it binds: ``<outcome>.<side>`` for the sides that are finite."""
-        return tuple(f"{self.outcome}.{side}" for side, _ in self._sides())
+        """What each side is called when it binds: ``<label>.<side>`` for the sides that are finite."""
+        return tuple(f"{self.label or self.outcome}.{side}" for side, _ in self._sides())
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -94,15 +96,21 @@ DEFAULT_LIMITS: tuple[Limit, ...] = (
         "mean_bath_temperature_c", 940.0, 965.0, 930.0, 975.0, 1.0, "typical 940-960, western to 965 degC [B]"
     ),
     Limit("mean_noise_mv", high=25.0, hard_high=35.0, margin=0.5, source="typical 8-25, alarm 30-40 mV [B]"),
-    Limit("mean_voltage_v", low=3.65, source="below 3.65 V no cell of this kind runs [C]"),
-    Limit("energy_kwh_per_t", low=11500.0, source="below 11,500 kWh/t: best pilot cells only [C, V]"),
 )
 """For a plant that set none: a plant's own windows go into its settings."""
 
+FLOORS: tuple[Limit, ...] = (
+    Limit(
+        "mean_voltage_v", low=3.65, label="floor.mean_voltage_v", source="no cell of this kind runs below [C]"
+    ),
+    Limit("energy_kwh_per_t", low=11500.0, label="floor.energy_kwh_per_t", source="best pilot cells [C, V]"),
+)
+"""What no cell has shown: a prediction beyond is the model's error, whatever a plant's windows are."""
+
 
 def check_limits(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
-    """Return ``limits``; raises SettingsError where one outcome has two."""
-    names = [limit.outcome for limit in limits]
+    """Return ``limits``; raises SettingsError where two have one name."""
+    names = [limit.label or limit.outcome for limit in limits]
     if len(set(names)) != len(names):
-        raise SettingsError(f"limits {names} name an outcome twice; give each outcome one window")
+        raise SettingsError(f"limits {names} hold a name twice; give each outcome one window, or label them")
     return limits
