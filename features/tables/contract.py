@@ -26,7 +26,9 @@ from features.tables.findings import Fault
 from features.tables.layout import MATERIALS, Layout
 
 SOURCE, ROW = "source_file", "source_row"
-"""Where a row comes from: carried through the checks, dropped before the record is kept."""
+ASIDE = "set_aside"
+"""Where a row comes from, and whether it was set aside when its cells were read; dropped before the record is kept."""
+CARRIED = (SOURCE, ROW, ASIDE)
 
 _ISOLATED_DAYS = 366
 _BULK = 0.9
@@ -40,6 +42,8 @@ class Circumstances:
     plant: Plant
     sensors: tuple[Signal, ...] = ()
     as_of: datetime | None = None
+    canonical: bool = False
+    """The rows come from a canonical directory, where an event with unknown values was reported when it came in."""
 
     @property
     def now(self) -> pd.Timestamp:
@@ -63,7 +67,7 @@ class Checked:
 def schema(layout: Layout, columns: tuple[str, ...], around: Circumstances) -> pa.DataFrameSchema:
     """Return the pandera contract of a table's ``columns``: types, emptiness of keys, plausible ranges."""
     return pa.DataFrameSchema(
-        {name: _column(name, layout, around) for name in columns if name not in (SOURCE, ROW)},
+        {name: _column(name, layout, around) for name in columns if name not in CARRIED},
         name=layout.name,
         strict=False,
     )
@@ -85,42 +89,75 @@ def _column(name: str, layout: Layout, around: Circumstances) -> pa.Column:
     return pa.Column("float64", [pa.Check.in_range(of.low, of.high)], nullable=True)
 
 
-def check(frame: pd.DataFrame, layout: Layout, around: Circumstances) -> Checked:
+def check(
+    frame: pd.DataFrame,
+    layout: Layout,
+    around: Circumstances,
+    earlier: tuple[Fault, ...] = (),
+    part: bool = False,
+) -> Checked:
     """Return the rows of ``frame`` that keep the contract of ``layout`` and the faults of the others.
 
-    ``frame`` has canonical dtypes and the columns ``SOURCE`` and ``ROW`` beside the canonical ones.
+    ``frame`` has canonical dtypes and, beside the canonical columns, ``SOURCE`` and ``ROW``, perhaps ``ASIDE``;
+    ``earlier`` are the faults of the rows that were set aside already, for the message only. A ``part`` of a table,
+    to be joined with others, need not have every required column.
 
     Raises:
         ContractError: a required column is missing, the table is empty, or no row keeps the contract.
     """
-    _refuse_missing_columns(frame, layout)
+    _refuse_missing_columns(frame, layout, part)
     if frame.empty:
         raise ContractError(f"table {layout.name} is empty; leave it out if the plant does not collect it")
     frame = frame.reset_index(drop=True)
+    aside = frame[ASIDE].to_numpy(dtype=np.bool_) if ASIDE in frame else np.zeros(len(frame), dtype=np.bool_)
+    frame = frame.drop(columns=ASIDE, errors="ignore")
     stopped = stopped_rows(frame) if layout.name == "cell_days" else np.zeros(len(frame), dtype=np.bool_)
     frame = _unknown_while_stopped(frame, stopped, layout, around)
     found = [*_schema_faults(frame, layout, around), *_rule_faults(frame, layout, around, stopped)]
-    bad = {place for place, _ in found}
+    found = [(place, fault) for place, fault in found if not aside[place]]
+    bad = {place for place, _ in found} | {int(place) for place in np.flatnonzero(aside)}
     good = frame.drop(index=sorted(bad))
     repeated = list(_repetitions(good, layout))
-    good = good.drop(index=sorted({place for place, _ in repeated}))
+    bad |= {place for place, _ in repeated}
     faults = tuple(fault for _, fault in (*found, *repeated))
-    if good.empty:
-        reasons = pd.Series([f"{fault.column}: {fault.reason}" for fault in faults]).value_counts()
-        raise ContractError(
-            f"table {layout.name}: none of {len(frame)} rows keeps the contract; most often {reasons.index[0]}"
-            f" ({reasons.iloc[0]} rows)"
-        )
+    _refuse_all_bad(bad, frame, layout, (*faults, *earlier))
+    good = frame.drop(index=sorted(bad))
     kept_stopped = int(stopped[good.index.to_numpy()].sum())
+    if layout.event:
+        unplaced = {place for place, fault in found if fault.column in layout.key}
+        good = _with_unknown_events(good, frame.loc[sorted(bad - unplaced)], layout)
     return Checked(good.reset_index(drop=True), faults, kept_stopped)
 
 
-def _refuse_missing_columns(frame: pd.DataFrame, layout: Layout) -> None:
-    missing = [name for name in (*layout.key, *layout.required) if name not in frame.columns]
+def _refuse_all_bad(bad: set[int], frame: pd.DataFrame, layout: Layout, faults: tuple[Fault, ...]) -> None:
+    if len(bad) < len(frame):
+        return
+    reasons = pd.Series([f"{fault.column}: {fault.reason}" for fault in faults if fault.table == layout.name])
+    common = reasons.value_counts()
+    raise ContractError(
+        f"table {layout.name}: none of {len(frame)} rows keeps the contract; most often {common.index[0]}"
+        f" ({common.iloc[0]} rows)"
+    )
+
+
+def _with_unknown_events(good: pd.DataFrame, aside: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    """Return ``good`` and, for each event set aside whose key is sound, its key with every signal unknown."""
+    placed = np.flatnonzero(aside[list(layout.key)].notna().to_numpy().all(axis=1))
+    unknown = aside.iloc[placed].copy()
+    if unknown.empty:
+        return good
+    unknown[_signals(unknown, layout)] = np.nan
+    both = pd.concat([good, unknown])
+    return both[~both.duplicated(list(layout.key), keep="first")]
+
+
+def _refuse_missing_columns(frame: pd.DataFrame, layout: Layout, part: bool) -> None:
+    needed = layout.key if part else (*layout.key, *layout.required)
+    missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise ContractError(
             f"table {layout.name}: columns {missing} are missing; it has"
-            f" {[name for name in frame.columns if name not in (SOURCE, ROW)]}"
+            f" {[name for name in frame.columns if name not in CARRIED]}"
         )
 
 
@@ -152,7 +189,7 @@ def _unknown_while_stopped(
 
 
 def _signals(frame: pd.DataFrame, layout: Layout) -> list[str]:
-    return [name for name in frame.columns if name not in (SOURCE, ROW) and layout.kind(name) == "signal"]
+    return [name for name in frame.columns if name not in CARRIED and layout.kind(name) == "signal"]
 
 
 def _schema_faults(frame: pd.DataFrame, layout: Layout, around: Circumstances) -> list[tuple[int, Fault]]:
@@ -216,7 +253,7 @@ def _rule_faults(
 ) -> list[tuple[int, Fault]]:
     found: list[tuple[int, Fault]] = []
     for column, rule, reason, mask in (
-        *_emptiness(frame, layout, stopped),
+        *_emptiness(frame, layout, around, stopped),
         *_ordering(frame, layout),
         *_calendar(frame, layout, around),
     ):
@@ -227,13 +264,15 @@ def _rule_faults(
 _Broken = tuple[str, str, str, _Mask]
 
 
-def _emptiness(frame: pd.DataFrame, layout: Layout, stopped: _Mask) -> list[_Broken]:
+def _emptiness(frame: pd.DataFrame, layout: Layout, around: Circumstances, stopped: _Mask) -> list[_Broken]:
     signals = _signals(frame, layout)
     empty = frame[signals].isna().to_numpy().all(axis=1) if signals else np.ones(len(frame), dtype=np.bool_)
     broken: list[_Broken] = []
+    if layout.event and around.canonical:
+        return []
     if layout.signals:
         broken.append(("", "empty row", "no signal of the row is known", empty & ~stopped))
-    for name in layout.essential:
+    for name in (name for name in layout.essential if name in frame):
         unknown = frame[name].isna().to_numpy() & ~empty & ~stopped
         broken.append((name, "missing", "a row without it says nothing", unknown))
     return broken
@@ -296,7 +335,7 @@ def _repetitions(frame: pd.DataFrame, layout: Layout) -> list[tuple[int, Fault]]
     """Return every row that repeats a key: the later ones where they are equal, all where they contradict."""
     keys = list(layout.key)
     groups = frame[frame.duplicated(keys, keep=False)]
-    values = [name for name in frame.columns if name not in (SOURCE, ROW)]
+    values = [name for name in frame.columns if name not in CARRIED]
     copies = frame.duplicated(values, keep="first")
     alike = ~frame[~copies].duplicated(keys, keep=False)
     found = []

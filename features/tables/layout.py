@@ -3,7 +3,8 @@
 Day columns are the plant's calendar days, time columns are UTC instants, signal columns are float64 with NaN for
 "not known", everything else is text. A table may lack any signal that the plant does not collect, but the columns in
 ``required`` carry the energy balance, the levers and the guard, and without them nothing can be recommended. A row
-must know what is ``essential``: a cell day without a voltage, a tap without a mass says nothing.
+must know what is ``essential``: a cell day without a voltage, a tap without a mass says nothing. A tap that is set
+aside was still tapped, so that its metal is unknown and not zero.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ class Layout:
     required: tuple[str, ...]
     essential: tuple[str, ...] = ()
     may_be_empty: tuple[str, ...] = ()
+    event: bool = False
+    """A row stands for something that happened: set aside, its key stays, with every signal unknown."""
 
     def __post_init__(self) -> None:
         """Refuse a signal that the dictionary does not know, and a key that is no column."""
@@ -96,6 +99,7 @@ _TAPS = Layout(
     signals=("tap_mass_kg", "tap_target_kg", "fe_wt_pct", "si_wt_pct"),
     required=("tap_mass_kg",),
     essential=("tap_mass_kg",),
+    event=True,
 )
 _BATH_SAMPLES = Layout(
     name="bath_samples",

@@ -68,6 +68,11 @@ class RawTable:
     textual: bool = True
 
 
+def is_readable(file: Path) -> bool:
+    """Say whether a file of this name is one of the kinds that are read."""
+    return file.suffix.lower() in (*_TEXT, *_EXCEL, *_PARQUET) and not file.name.startswith(("~$", "."))
+
+
 def read_raw(path: str | Path, dialect: Dialect, expected: Collection[str]) -> RawTable:
     """Read ``path`` as cells; ``expected`` are the headers to look for (normalised).
 

@@ -65,8 +65,7 @@ def canonical_frame(frame: pd.DataFrame, layout: Layout, sensors: tuple[Signal, 
     """Return ``frame`` with canonical dtypes and column order, sorted by its key.
 
     Raises:
-        ContractError: a key column is missing, the frame is empty, a key is repeated or empty, a time lacks its
-            zone, a column is not numeric, or a column is neither canonical nor a declared sensor.
+        ContractError: as ``typed_frame``, or the frame is empty, or a key is repeated or empty.
     """
     missing = [column for column in layout.key if column not in frame.columns]
     if missing:
@@ -77,17 +76,31 @@ def canonical_frame(frame: pd.DataFrame, layout: Layout, sensors: tuple[Signal, 
         raise ContractError(
             f"table {layout.name} is empty; leave the table out if the plant does not collect it"
         )
+    typed = typed_frame(frame, layout, sensors)
+    typed = typed.sort_values(list(layout.key), kind="stable", ignore_index=True)
+    _refuse_bad_keys(typed, layout)
+    return typed
+
+
+def typed_frame(
+    frame: pd.DataFrame, layout: Layout, sensors: tuple[Signal, ...] = (), carried: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Return ``frame`` with canonical dtypes and column order; columns named in ``carried`` pass as they are.
+
+    Raises:
+        ContractError: a time lacks its zone, a column is not of its kind, or a column is neither canonical nor a
+            declared sensor.
+    """
     extra = [sensor.name for sensor in sensors]
-    unknown = [column for column in frame.columns if column not in (*layout.columns, *extra)]
+    known = (*layout.columns, *extra)
+    unknown = [column for column in frame.columns if column not in (*known, *carried)]
     if unknown:
         raise ContractError(
             f"table {layout.name}: columns {unknown} are not in the dictionary; declare them as sensors or drop them"
         )
-    order = [column for column in (*layout.columns, *extra) if column in frame.columns]
-    typed = pd.DataFrame({column: _typed(frame[column], column, layout) for column in order})
-    typed = typed.sort_values(list(layout.key), kind="stable", ignore_index=True)
-    _refuse_bad_keys(typed, layout)
-    return typed
+    order = [column for column in known if column in frame.columns]
+    typed = {column: _typed(frame[column], column, layout) for column in order}
+    return pd.DataFrame({**typed, **{column: frame[column] for column in carried if column in frame.columns}})
 
 
 def _typed(values: "pd.Series[Any]", column: str, layout: Layout) -> "pd.Series[Any]":
@@ -131,6 +144,16 @@ def read_tables(directory: str | Path) -> Tables:
         InputError: the directory or one of its required files is missing or unreadable.
         ContractError: a table breaks its layout as a whole.
     """
+    plant, sensors, frames = read_frames(directory)
+    return Tables(plant=plant, sensors=sensors, **frames)
+
+
+def read_frames(directory: str | Path) -> tuple[Plant, tuple[Signal, ...], dict[str, pd.DataFrame]]:
+    """Read a canonical directory as it is stored, unchecked: the plant, its sensors, a frame a table collected.
+
+    Raises:
+        InputError: the directory or one of its required files is missing or unreadable.
+    """
     folder = Path(directory)
     needed = [PLANT_FILE, *(f"{name}.parquet" for name in REQUIRED_TABLES)]
     missing = [name for name in needed if not (folder / name).is_file()]
@@ -139,12 +162,8 @@ def read_tables(directory: str | Path) -> Tables:
             f"{folder} is not a canonical directory: {', '.join(missing)} missing; use superheat ingest"
         )
     plant, sensors = read_plant(folder / PLANT_FILE)
-    frames = {
-        name: _read_parquet(folder / f"{name}.parquet")
-        for name in TABLES
-        if (folder / f"{name}.parquet").is_file()
-    }
-    return Tables(plant=plant, sensors=sensors, **frames)
+    files = {name: folder / f"{name}.parquet" for name in TABLES}
+    return plant, sensors, {name: _read_parquet(file) for name, file in files.items() if file.is_file()}
 
 
 def is_canonical(directory: str | Path) -> bool:
