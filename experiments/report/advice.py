@@ -10,20 +10,21 @@ from experiments.summary import Estimate, RunSummary, Saving
 
 Row = Mapping[str, Any]
 _SHOWN_CELLS = 8
+_IN_THE_TABLE = ("saving", "lever_move")
+"""Reasons that the table already says in its own columns."""
 
 
-def estimate(entry: Mapping[str, float] | None) -> Estimate | None:
-    """Return the estimate behind a recommendation's saving entry; None where there is none."""
-    if not entry or entry.get("mean") is None:
-        return None
-    return Estimate(entry["mean"], entry["lower"], entry["upper"])
+def saved(row: Row, name: str) -> Estimate | None:
+    """Return what a recommendation is expected to save of ``name``; None where it says nothing of it."""
+    entry = (row["saving"] or {}).get(name)
+    return Estimate(entry["mean"], entry["lower"], entry["upper"]) if entry else None
 
 
 def by_status(recommendations: Sequence[Row], status: str) -> list[Row]:
     """Return the recommendations of ``status``, the largest saving first."""
 
     def gain(row: Row) -> float:
-        found = estimate(row["saving"].get("cost_per_t")) if row["saving"] else None
+        found = saved(row, "cost_per_t")
         return found.mean if found else 0.0
 
     return sorted((row for row in recommendations if row["status"] == status), key=lambda row: -gain(row))
@@ -119,7 +120,7 @@ def saving_chart(recommendations: Sequence[Row], currency: str, limit: int = 24)
     """Draw the expected saving of the moved cells, the largest first; "" where none moves."""
     bars = []
     for row in by_status(recommendations, "move")[:limit]:
-        found = estimate(row["saving"].get("cost_per_t"))
+        found = saved(row, "cost_per_t")
         if found is not None:
             label = Words.same(str(row["cell_id"]))
             bars.append(Bar(label, found.mean, found.lower, found.upper, "champion", money(found.mean)))
@@ -142,7 +143,9 @@ def moved(recommendations: Sequence[Row]) -> list[Row]:
                     "energy": _saved(row, "energy_kwh_per_t", "kWh/t"),
                     "anode": _saved(row, "net_anode_kg_per_t", "kg/t"),
                     "cost": _saved(row, "cost_per_t", "kg/t"),
-                    "reasons": [_reason(reason) for reason in row["reasons"]],
+                    "reasons": [
+                        _reason(reason) for reason in row["reasons"] if reason["code"] not in _IN_THE_TABLE
+                    ],
                 }
             )
     return rows
@@ -163,7 +166,7 @@ def reasons(recommendations: Sequence[Row], status: str) -> list[Row]:
 
 def support_chart(recommendations: Sequence[Row]) -> str:
     """Draw every cell's support score, sorted, with the threshold below which it abstains."""
-    scored = [row for row in recommendations if row.get("support") and row["support"]["score"] is not None]
+    scored = [row for row in recommendations if row["support"] is not None]
     if not scored:
         return ""
     scored = sorted(scored, key=lambda row: row["support"]["score"])[:20]
@@ -211,7 +214,7 @@ def _path(lever: Row) -> list[float]:
 
 
 def _saved(row: Row, name: str, unit: str) -> Row:
-    found = estimate(row["saving"].get(name))
+    found = saved(row, name)
     if found is None:
         return {"mean": "–", "range": ""}
     return {"mean": figure(found.mean, unit).replace("-", "−"), "range": spread(found, unit)}
