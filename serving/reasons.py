@@ -40,20 +40,15 @@ _ALL = (
         " {cost_lower:.1f} {currency}。",
     ),
     Wording(
-        "lever_move",
-        "{lever}: {current:g} to {recommended:g} {unit} ({move:+g}).",
-        "{lever}：由 {current:g} 调至 {recommended:g} {unit}（{move:+g}）。",
-    ),
-    Wording(
         "stays_inside",
-        "{outcome} is expected at {recommended:.1f} {unit} (now {current:.1f}), inside {low:g} to {high:g}.",
-        "{outcome}预计为 {recommended:.1f} {unit}（当前 {current:.1f}），在 {low:g} 至 {high:g} 范围内。",
+        "{outcome} is expected at {recommended:.1f} {unit} (now {current:.1f}), inside its window of {window}.",
+        "{outcome}预计为 {recommended:.1f} {unit}（当前 {current:.1f}），在要求范围内（{window}）。",
     ),
     Wording(
         "toward_window",
-        "{outcome} already stands outside its window ({current:.1f} {unit}, window {low:g} to {high:g}); the move goes"
-        " no further out, to {recommended:.1f}.",
-        "{outcome}已超出范围（{current:.1f} {unit}，范围 {low:g} 至 {high:g}）；调整后为 {recommended:.1f}，不会更偏离。",
+        "{outcome} already stands outside its window of {window} ({current:.1f} {unit}); the move takes it no further"
+        " out, to {recommended:.1f}.",
+        "{outcome}已超出要求范围（{window}，当前 {current:.1f} {unit}）；调整后为 {recommended:.1f}，不会更偏离。",
     ),
     Wording(
         "staged",

@@ -1,0 +1,300 @@
+"""From a bundle and the cells' contexts to recommendations, one cell and one day each, as they come.
+
+For every cell: screen the context, specialise the graph to it, look at today's setting, search, keep the levers that
+earn their move, and judge the result again with the full graph. A saving whose lower confidence bound is not above
+zero is searched once more for the surest saving instead of the largest; if that fails too, the cell is held.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.bundle import SUPPORT, Manifest
+from features.electrolysis.faraday import metal_rate
+from features.errors import InputError, SearchError, SettingsError
+from features.policy.cost import Prices, outcome_prices
+from features.setpoints import OperatingWindow
+from features.stages import Stage
+from serving.advice import Author, Judged
+from serving.context import Context
+from serving.guard import Break, GuardSettings, feature_value, screen, standing, support_threshold, verify
+from serving.reasons import reason
+from serving.savings import Pricing, cost_saving, quantile
+from serving.schemas import Reason, Recommendation
+from serving.search.economy import fewest_levers
+from serving.search.graph import CutGraph
+from serving.search.problem import Goal, Objective, Problem
+from serving.search.specialise import Points, Specialised
+from serving.search.study import SearchSettings, search
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.float32]
+
+_ALF3 = "alf3_dose_kg_d"
+_TYPICAL_EFFICIENCY = 0.94
+"""Current efficiency [B] for the price of a dose per tonne where the bundle predicts none."""
+_TWIN_TOLERANCE = 1e-9
+
+
+class Bundle(Protocol):
+    """What advice needs of a predictor: ``serving.predictor.Predictor`` is one."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+
+    @property
+    def model(self) -> bytes:
+        """The verified bytes of its graph."""
+
+    def predict(self, X: Rows) -> dict[str, Floats]:
+        """Return every output for recipe rows (n, d) float32."""
+
+
+@dataclass(frozen=True)
+class AdviceSettings:
+    """How advice is found and when it is given.
+
+    Attributes:
+        search, guard: see there.
+        window: the levers on offer, a part of the bundle's; None = the bundle's own window.
+        prices: None = the plant's.
+        confidence: one-sided, of the saving's bounds.
+        least_saving: currency a tonne that a move must be expected to save.
+        lever_tolerance: share of the gain given up to leave a lever where it is.
+        cautious: search for the surest saving where the largest is not sure enough.
+        hold_days: days between two groups of a staged path. valid_days: until the advice expires.
+    """
+
+    search: SearchSettings = field(default_factory=SearchSettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    window: OperatingWindow | None = None
+    prices: Prices | None = None
+    confidence: float = 0.9
+    least_saving: float = 0.0
+    lever_tolerance: float = 0.02
+    cautious: bool = True
+    hold_days: int = 0
+    valid_days: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            SettingsError: a number is out of range.
+        """
+        ranges = {
+            "confidence": (0.5, 0.9999),
+            "least_saving": (0.0, 1e6),
+            "lever_tolerance": (0.0, 1.0),
+            "hold_days": (0, 30),
+            "valid_days": (1, 30),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(f"advice setting {name} is {value}; give a number from {low} to {high}")
+
+
+def recommend(
+    bundle: Bundle, contexts: Iterable[Context], settings: AdviceSettings | None = None
+) -> Iterator[Recommendation]:
+    """Yield one recommendation per context, in order, as they come."""
+    advisor = Advisor(bundle, settings or AdviceSettings())
+    for context in contexts:
+        yield advisor.advise(context)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell under search: its base row with every lever held, window, current setting, and today's outputs."""
+
+    context: Context
+    row: Rows
+    current: Floats
+    surrogate: Specialised
+    today: dict[str, Floats]
+    pricing: Objective
+
+
+class Advisor:
+    """A bundle ready to advise on one cell after another; it keeps the graph compiled between them."""
+
+    def __init__(self, bundle: Bundle, settings: AdviceSettings) -> None:
+        """Prepare ``bundle``.
+
+        Raises:
+            SettingsError: the bundle has no lever.
+            UnknownNameError: the settings' window offers a lever that the bundle does not have.
+        """
+        self.manifest, self.settings = bundle.manifest, settings
+        self._bundle = bundle
+        self._graph = CutGraph(bundle.model)
+        self._outputs = frozenset(self._graph.outputs)
+        own = bundle.manifest.operating_window
+        self.window = settings.window or own
+        at = [own.index(name) for name in self.window.names]
+        self._columns = np.array([self.manifest.lever_columns[i][0] for i in at])
+        self._references = np.array([self.manifest.lever_columns[i][1] for i in at])
+        self._prices = settings.prices or self.manifest.plant.prices
+        self._threshold = support_threshold(self.manifest, settings.guard)
+        self._author = Author(
+            self.manifest,
+            self.window,
+            settings.guard.limits,
+            self._threshold,
+            self._prices.currency,
+            settings.confidence,
+            settings.valid_days,
+        )
+
+    def advise(self, context: Context) -> Recommendation:
+        """Return the recommendation for one cell and day.
+
+        Raises:
+            InputError: the context's row has not the bundle's features.
+        """
+        if context.row is not None and len(context.row) != len(self.manifest.features):
+            raise InputError(
+                f"cell {context.cell_id}: {len(context.row)} features, the bundle takes {len(self.manifest.features)};"
+                " make the row with the bundle's own recipe"
+            )
+        if blocked := screen(context, self.manifest, self.settings.guard):
+            return self._author.abstain(context, blocked)
+        cell = self._cell(context)
+        if blocked := standing(cell.today, self.manifest, self.settings.guard):
+            return self._author.abstain(context, blocked, cell.today)
+        judged = self._find(cell)
+        if judged.held is None:
+            return self._author.move(context, cell.current, judged)
+        return self._author.hold(context, cell.current, cell.today, judged.held)
+
+    def problem(self, context: Context, caution: float = 0.0) -> Problem:
+        """Return the search problem of ``context``, for a search or a proof outside of advice."""
+        return self._problem(self._cell(context), caution)
+
+    def _cell(self, context: Context) -> Cell:
+        if context.row is None:
+            raise InputError(f"cell {context.cell_id} has no row; there is nothing to search")
+        row = context.row.copy()
+        for column, reference in self.manifest.lever_columns:
+            row[column] = row[reference]
+        current = np.array([_exact(row[at], self.window, i) for i, at in enumerate(self._references)])
+        surrogate = Specialised(self._graph, row, self._columns.tolist(), self.window.grid(current))
+        today = self._bundle.predict(row[None, :])
+        return Cell(context, row, current, surrogate, today, self._objective(context, today))
+
+    def _objective(self, context: Context, today: dict[str, Floats]) -> Objective:
+        targets = {target.name for target in self.manifest.targets}
+        prices = {name: price for name, price in outcome_prices(self._prices).items() if name in targets}
+        dose = {_ALF3: self._prices.alf3_per_kg / self._metal_t_per_d(context, today)}
+        return Objective(prices, {name: price for name, price in dose.items() if name in self.window.names})
+
+    def _metal_t_per_d(self, context: Context, today: dict[str, Floats]) -> float:
+        current_ka = feature_value(context, self.manifest, "line_current_ka_last")
+        efficiency = (
+            float(today["current_efficiency"][0]) if "current_efficiency" in today else _TYPICAL_EFFICIENCY
+        )
+        if not 0.5 <= efficiency <= 1.0:
+            efficiency = _TYPICAL_EFFICIENCY
+        return float(metal_rate(current_ka or self.manifest.plant.line_current_ka, efficiency)) / 1000.0
+
+    def _problem(self, cell: Cell, caution: float) -> Problem:
+        goal = Goal(replace(cell.pricing, caution=caution), self.settings.guard.every_limit, self._threshold)
+        return Problem(cell.surrogate, self.window, cell.current, goal, self._outputs)
+
+    def _find(self, cell: Cell) -> Judged:
+        """Search for the largest expected saving, then, where that is not sure, for the surest."""
+        judged = self._judge(cell, self._problem(cell, 0.0))
+        if judged.held is None or judged.held.code != "uncertain" or not self.settings.cautious:
+            return judged
+        members = min(self.manifest.outcome(name).members for name in cell.pricing.prices)
+        surest = self._judge(cell, self._problem(cell, quantile(members, self.settings.confidence)))
+        return replace(surest, cautious=True) if surest.held is None else judged
+
+    def _judge(self, cell: Cell, problem: Problem) -> Judged:
+        name = f"{cell.context.line_id}/{cell.context.cell_id}/{cell.context.date}/{problem.goal.objective.caution:.3g}"
+        found = search(problem, self.settings.search, name if self.settings.search.storage else None)
+        point = fewest_levers(problem, found.point, self.settings.lever_tolerance)
+        if np.array_equal(point, problem.home):
+            return Judged(cell.current, (), cell.today, None, (), reason("no_gain"))
+        target = cell.surrogate.levers(point[None, :])[0]
+        try:
+            stages = self.window.path(cell.current, target, self.settings.hold_days)
+        except SearchError:
+            return Judged(cell.current, (), cell.today, None, (), reason("no_path"))
+        outputs = self._predict(cell, stages)
+        _require_twin(cell, point, outputs)
+        breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        lever_cost = sum(
+            price * (target[i] - cell.current[i])
+            for i, name in enumerate(self.window.names)
+            if (price := cell.pricing.lever_prices.get(name))
+        )
+        pricing = Pricing(cell.pricing.prices, float(lever_cost))
+        judged = Judged(target, stages, outputs, pricing, blocking(problem, point, target), None)
+        return replace(judged, held=self._held(judged, breaks))
+
+    def _held(self, judged: Judged, breaks: list[Break]) -> Reason | None:
+        """Return why a found move is not given; None where it is."""
+        if breaks:
+            worst = max(breaks, key=lambda entry: entry.excess)
+            excess = worst.excess if np.isfinite(worst.excess) else 1e308
+            return reason("unsafe", {"constraint": worst.constraint, "excess": excess})
+        saved = None
+        if judged.pricing is not None:
+            saved = cost_saving(judged.outputs, judged.pricing, self.settings.confidence)
+        if saved is None:
+            return reason("single_member")
+        told: dict[str, float | str | None] = {"cost": saved.mean, "currency": self._prices.currency}
+        if saved.mean < self.settings.least_saving:
+            return reason("too_small", {**told, "least": self.settings.least_saving})
+        if not saved.lower > 0:
+            return reason(
+                "uncertain", {**told, "cost_lower": saved.lower, "confidence": self.settings.confidence}
+            )
+        return None
+
+    def _predict(self, cell: Cell, stages: tuple[Stage, ...]) -> dict[str, Floats]:
+        """Return the full graph's outputs for today's setting (row 0) and each stage."""
+        rows = np.repeat(cell.row[None, :], len(stages) + 1, axis=0)
+        for i, stage in enumerate(stages):
+            rows[i + 1, self._columns] = np.asarray(stage.levers, dtype=np.float32)
+        return self._bundle.predict(rows)
+
+
+def blocking(problem: Problem, point: Points, target: Floats) -> tuple[str, ...]:
+    """Return what stops the move at ``point`` (k,): known limits, and predicted ones that a cheaper neighbour breaks."""
+    k = len(point)
+    steps = np.concatenate([np.eye(k, dtype=np.int64), -np.eye(k, dtype=np.int64)]) + point
+    steps = steps[((steps >= 0) & (steps < np.asarray(problem.sizes))).all(axis=1)]
+    steps = steps[problem.inside(steps)]
+    found = list(problem.window.binding(problem.current, target))
+    if len(steps):
+        scores = problem.score(np.concatenate([point[None, :], steps]))
+        cheaper = scores.cost[1:] < scores.cost[0]
+        broken = (scores.excess[1:][cheaper] > 1e-9).any(axis=0)
+        found += [side for side, hit in zip(problem.sides, broken.tolist(), strict=True) if hit]
+    return tuple(dict.fromkeys(found))
+
+
+def _exact(value: np.float32, window: OperatingWindow, lever: int) -> float:
+    """Return the setpoint that float32 ``value`` came from: the short decimal, where it is the same float32."""
+    short = round(float(value), window.levers[lever].decimals)
+    return short if np.float32(short) == value else float(value)
+
+
+def _require_twin(cell: Cell, point: Points, outputs: dict[str, Floats]) -> None:
+    """Refuse to go on where the specialised graph and the full one disagree: one of them is broken."""
+    names = [*cell.pricing.prices, SUPPORT]
+    mine = cell.surrogate.evaluate(point[None, :], names)
+    for name in names:
+        full, own = float(outputs[name][-1]), float(mine[name][0])
+        if not abs(full - own) <= _TWIN_TOLERANCE * max(1.0, abs(full)):
+            raise SearchError(
+                f"cell {cell.context.cell_id}: the specialised graph says {own!r} for {name}, the full one {full!r};"
+                " do not use this bundle, and report it"
+            )
