@@ -1,10 +1,13 @@
-"""Production from the metal balance, because tapped mass is not production.
+"""Production from the balances of metal and alumina, because tapped mass is not production.
 
 Tapping more only draws the metal pad down; a label made from tapped mass would sell that as a saving. Per cell a
-two-state Kalman filter carries the metal mass in the cell and the production, a slow random walk; what it sees is
-the metal level times the pad's mass per millimetre. The causal filter serves the features, a fixed-lag
-Rauch-Tung-Striebel smoother serves the labels. Every step is elementwise over cells, so that one cell alone and a
-thousand together give the same bits.
+three-state Kalman filter carries the metal mass in the cell, the production (a slow random walk) and the feeders'
+bias (a slower one). It sees two things: the metal level times the pad's mass per millimetre, which holds the mean
+right over months, and the alumina fed over its practical demand per kilogram of metal, which shows what changed
+within a week, since a cell dissolves hardly a day's alumina. Where no alumina is recorded, the level stands alone.
+
+The causal filter serves the features, a fixed-lag Rauch-Tung-Striebel smoother serves the labels. Every step of the
+filter is elementwise over cells, so that one cell alone and a thousand together give the same bits.
 """
 
 from dataclasses import dataclass, fields
@@ -23,30 +26,44 @@ Flags = NDArray[np.bool_]
 METAL_DENSITY_KG_M3: Final = 2280.0
 """Density of liquid aluminium near 960 degC [kg/m3] [B]."""
 
+PRACTICAL_ALUMINA_KG_PER_KG: Final = 1.935
+"""Alumina fed per metal made, losses included [kg/kg] [B, practice 1.92-1.95]; a cell's own is learnt."""
+
 RESTART_DROP_D: Final = 7.0
 """A cell's age that falls by more than this [d] belongs to a new lining."""
+
+HALF_LOAD: Final = 0.7
+"""Below this load [-] a day's alumina says nothing about its metal."""
+
+MASS, PRODUCTION, FEED_BIAS = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class BalanceSettings:
-    """Noise of the balance; tuned on a real 500 kA line's daily reports [B].
+    """Noise of the balances; between the likeliest values of a real 500 kA line's reports and rounder ones [B].
 
     Attributes:
         kg_per_mm: mass of a millimetre of the metal pad [kg/mm].
         production_guess_kg_d: production that a cell starts from [kg/d].
         level_noise_mm: scatter of a level reading, ledge and heave included [mm].
         production_walk_kg: production's random walk [kg/d per square root of a day].
-        mass_noise_kg: what the balance misses in a day: ledge profile, tapping scale, spill [kg].
+        mass_noise_kg: what the metal balance misses in a day: ledge profile, tapping scale, spill [kg].
+        feed_noise_kg_d: scatter of a day's alumina as metal: bath and sludge take and give it back [kg/d].
+        feed_walk_kg: random walk of the feeders' bias as metal [kg/d per square root of a day].
         guess_noise_kg_d: scatter of the first production guess [kg/d].
+        feed_bias_noise_kg_d: scatter of the feeders' bias between cells, as metal [kg/d].
         unknown_tap_noise_kg: scatter of a day's balance when its tap is not known [kg].
     """
 
     kg_per_mm: float
     production_guess_kg_d: float
     level_noise_mm: float = 12.0
-    production_walk_kg: float = 12.0
+    production_walk_kg: float = 20.0
     mass_noise_kg: float = 300.0
+    feed_noise_kg_d: float = 80.0
+    feed_walk_kg: float = 4.0
     guess_noise_kg_d: float = 250.0
+    feed_bias_noise_kg_d: float = 120.0
     unknown_tap_noise_kg: float = 2000.0
 
     def __post_init__(self) -> None:
@@ -71,34 +88,39 @@ class BalanceSettings:
 
 @dataclass(frozen=True)
 class BalanceDay:
-    """One day of the record, each (c,) or (t, c): NaN = not known.
+    """One day of the record, each (c,), or a whole record, each (t, c): NaN = not known.
 
     Attributes:
-        level_mm: metal level [mm]; tap_kg: metal tapped that day [kg].
-        run_share: share of the day in operation [-].
+        level_mm: metal level [mm]; tap_kg: metal tapped that day [kg]; alumina_kg: alumina fed that day [kg].
+        load: charge of the day over that of a full day at the nominal current [-].
         restarted: True where the cell was started up anew that day.
     """
 
     level_mm: Floats
     tap_kg: Floats
-    run_share: Floats
+    alumina_kg: Floats
+    load: Floats
     restarted: Flags
+
+    def __getitem__(self, day: int) -> "BalanceDay":
+        """Return one day of a whole record."""
+        return BalanceDay(*(getattr(self, entry.name)[day] for entry in fields(self)))
 
 
 @dataclass(frozen=True)
 class BalanceState:
-    """Means and covariances (c,) at the end of a day; NaN before a cell's first level reading.
+    """Mean (3, c) and covariance (3, 3, c) of mass [kg], production [kg/d] and feed bias [kg/d]; NaN before a start.
 
-    Attributes:
-        mass: metal in the cell above the level's zero [kg]; production [kg/d].
-        mass_var, cross_var, production_var: the covariance [kg2, kg2/d, kg2/d2].
+    The feed bias is the metal that the feeders seem to feed for beyond the production.
     """
 
-    mass: Floats
-    production: Floats
-    mass_var: Floats
-    cross_var: Floats
-    production_var: Floats
+    mean: Floats
+    covariance: Floats
+
+    @property
+    def production(self) -> Floats:
+        """Production (c,) [kg/d], as of a full day at the nominal current."""
+        return np.asarray(self.mean[PRODUCTION])
 
 
 def restarted(age_d: Floats, age_before_d: Floats) -> Flags:
@@ -111,57 +133,55 @@ def run_share(run_minutes: Floats) -> Floats:
     return np.where(np.isfinite(run_minutes), np.clip(run_minutes / 1440.0, 0.0, 1.0), 1.0)
 
 
+def load(line_current_ka: Floats, run_minutes: Floats, plant: Plant) -> Floats:
+    """Return the charge of the day over that of a full day at ``plant``'s nominal current [-]."""
+    relative = line_current_ka / plant.line_current_ka
+    return run_share(run_minutes) * np.where(np.isfinite(relative), relative, 1.0)
+
+
 def start(cells: int) -> BalanceState:
     """Return the state of ``cells`` cells of which nothing is known."""
-    return BalanceState(*(np.full(cells, np.nan) for _ in range(5)))
+    return BalanceState(np.full((3, cells), np.nan), np.full((3, 3, cells), np.nan))
 
 
 def predict(state: BalanceState, day: BalanceDay, settings: BalanceSettings) -> BalanceState:
-    """Return the state carried through ``day``'s production and tap, before its level is seen."""
-    share = day.run_share
+    """Return the state carried through ``day``'s production and tap, before its level and feed are seen."""
+    share = day.load
+    made = share * state.mean[PRODUCTION]
     tapped = np.isfinite(day.tap_kg)
     # An unknown tap is most likely what the cell made; how much is anyone's guess, hence the wide noise.
-    tap = np.where(tapped, day.tap_kg, share * state.production)
+    tap = np.where(tapped, day.tap_kg, made)
     noise = np.where(tapped, settings.mass_noise_kg, settings.unknown_tap_noise_kg)
-    return BalanceState(
-        mass=state.mass + share * state.production - tap,
-        production=state.production,
-        mass_var=state.mass_var
-        + share * (2.0 * state.cross_var + share * state.production_var)
-        + noise * noise,
-        cross_var=state.cross_var + share * state.production_var,
-        production_var=state.production_var + settings.production_walk_kg * settings.production_walk_kg,
-    )
+    mean, spread = state.mean.copy(), state.covariance.copy()
+    mean[MASS] = mean[MASS] + made - tap
+    spread[MASS] = spread[MASS] + share * spread[PRODUCTION]
+    spread[:, MASS] = spread[:, MASS] + share * spread[:, PRODUCTION]
+    spread[MASS, MASS] = spread[MASS, MASS] + noise * noise
+    spread[PRODUCTION, PRODUCTION] = spread[PRODUCTION, PRODUCTION] + settings.production_walk_kg**2
+    spread[FEED_BIAS, FEED_BIAS] = spread[FEED_BIAS, FEED_BIAS] + settings.feed_walk_kg**2
+    return BalanceState(mean, spread)
 
 
 def update(predicted: BalanceState, day: BalanceDay, settings: BalanceSettings) -> BalanceState:
-    """Return the state after ``day``'s level; a missing level changes nothing, a first or restarted one starts."""
+    """Return the state after ``day``'s level and feed; a missing one changes nothing, a first level starts."""
     observed = day.level_mm * settings.kg_per_mm
+    begin = begins(predicted, day)
     level_var = (settings.level_noise_mm * settings.kg_per_mm) ** 2
-    seen = np.isfinite(observed)
-    begin = seen & (np.isnan(predicted.mass) | day.restarted)
-    follow = seen & ~begin
-    residual_var = predicted.mass_var + level_var
-    gain_mass, gain_production = predicted.mass_var / residual_var, predicted.cross_var / residual_var
-    residual = observed - predicted.mass
-    pairs = (
-        (observed, predicted.mass + gain_mass * residual, predicted.mass),
-        (
-            settings.production_guess_kg_d,
-            predicted.production + gain_production * residual,
-            predicted.production,
-        ),
-        (level_var, predicted.mass_var - gain_mass * predicted.mass_var, predicted.mass_var),
-        (0.0, predicted.cross_var - gain_mass * predicted.cross_var, predicted.cross_var),
-        (
-            settings.guess_noise_kg_d**2,
-            predicted.production_var - gain_production * predicted.cross_var,
-            predicted.production_var,
-        ),
+    state = _observe(
+        predicted, observed - predicted.mean[MASS], predicted.covariance[MASS], (MASS,), level_var
     )
-    return BalanceState(
-        *(np.where(begin, first, np.where(follow, then, stay)) for first, then, stay in pairs)
-    )
+    state = _begun(state, observed, level_var, begin, settings)
+    # A day partly out of operation says little: the feeders stop later and start earlier than the current.
+    full = day.load > HALF_LOAD
+    metal = np.where(full, day.alumina_kg, np.nan) / PRACTICAL_ALUMINA_KG_PER_KG
+    expected = day.load * (state.mean[PRODUCTION] + state.mean[FEED_BIAS])
+    along = state.covariance[PRODUCTION] + state.covariance[FEED_BIAS]
+    return _observe(state, metal - expected, along, (PRODUCTION, FEED_BIAS), settings.feed_noise_kg_d**2)
+
+
+def begins(predicted: BalanceState, day: BalanceDay) -> Flags:
+    """Say where ``day`` starts a cell: at its first level reading, and at the first after a restart."""
+    return np.asarray(np.isfinite(day.level_mm) & (np.isnan(predicted.mean[MASS]) | day.restarted))
 
 
 def step(state: BalanceState, day: BalanceDay, settings: BalanceSettings) -> BalanceState:
@@ -169,9 +189,36 @@ def step(state: BalanceState, day: BalanceDay, settings: BalanceSettings) -> Bal
     return update(predict(state, day, settings), day, settings)
 
 
+def _observe(
+    state: BalanceState, residual: Floats, along: Floats, seen: tuple[int, ...], noise_var: float
+) -> BalanceState:
+    """Return the state after one scalar reading, the sum of the states ``seen``; ``along`` (3, c) is P h'."""
+    variance = noise_var
+    for entry in seen:
+        variance = variance + along[entry]
+    known = np.isfinite(residual)
+    gain = np.where(known, along / variance, 0.0)
+    mean = state.mean + gain * np.where(known, residual, 0.0)
+    return BalanceState(mean, state.covariance - gain[:, None] * along[None])
+
+
+def _begun(
+    state: BalanceState, observed: Floats, level_var: float, begin: Flags, settings: BalanceSettings
+) -> BalanceState:
+    mean, spread = state.mean.copy(), state.covariance.copy()
+    mean[MASS] = np.where(begin, observed, mean[MASS])
+    mean[PRODUCTION] = np.where(begin, settings.production_guess_kg_d, mean[PRODUCTION])
+    mean[FEED_BIAS] = np.where(begin, 0.0, mean[FEED_BIAS])
+    variances = (level_var, settings.guess_noise_kg_d**2, settings.feed_bias_noise_kg_d**2)
+    for i in range(3):
+        for j in range(3):
+            spread[i, j] = np.where(begin, variances[i] if i == j else 0.0, spread[i, j])
+    return BalanceState(mean, spread)
+
+
 @dataclass(frozen=True)
 class Filtered:
-    """A filter's whole run: states (t, c) before and after each day's level, and where a cell started anew."""
+    """A filter's whole run over t days: means (t, 3, c), covariances (t, 3, 3, c), starts (t, c)."""
 
     predicted: BalanceState
     updated: BalanceState
@@ -183,10 +230,9 @@ def run_filter(days: BalanceDay, settings: BalanceSettings) -> Filtered:
     before, after, begun = [], [], []
     state = start(days.level_mm.shape[1])
     for i in range(len(days.level_mm)):
-        day = BalanceDay(days.level_mm[i], days.tap_kg[i], days.run_share[i], days.restarted[i])
-        predicted = predict(state, day, settings)
-        begun.append(np.isfinite(day.level_mm) & (np.isnan(predicted.mass) | day.restarted))
-        state = update(predicted, day, settings)
+        predicted = predict(state, days[i], settings)
+        begun.append(begins(predicted, days[i]))
+        state = update(predicted, days[i], settings)
         before.append(predicted)
         after.append(state)
     return Filtered(_stack(before), _stack(after), np.stack(begun))
@@ -197,64 +243,52 @@ def smoothed_production(
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Return the metal made over each horizon [kg] (t, c), and the last day's index that it used (t,).
 
-    Row D is the sum over days D..D+horizon-1 of ``share`` (t, c) of the day in operation times production, each day's production being the
-    smoother's answer from the record up to day D+horizon-1+reach (or the end of the record). Later days are not
-    looked at, so that ``known on`` means what it says. Horizons that leave the record are NaN.
+    Row D is the sum over days D..D+horizon-1 of ``share`` (t, c), the day's load, times production, each
+    day's production being the smoother's answer from the record up to day D+horizon-1+reach (or the end of the
+    record). Later days are not looked at, so that ``known on`` means what it says. Horizons that leave the record
+    are NaN.
     """
     size = len(share)
     first = np.arange(size)
     last = np.minimum(first + horizon - 1 + reach, size - 1)
     gains = _gains(filtered, share)
-    mass, production = filtered.updated.mass[last], filtered.updated.production[last]
-    total = np.zeros_like(production)
+    mean = filtered.updated.mean[last]
+    total = np.zeros(share.shape)
     for back in range(horizon + reach):
         day = last - back
         inside = (day >= first) & (day < first + horizon)
         at = np.maximum(day, 0)
         if back:
-            mass, production = _backward(filtered, gains, at, mass, production)
-        total = total + np.where(inside[:, None], share[at] * production, 0.0)
+            mean = _backward(filtered, gains, at, mean)
+        total = total + np.where(inside[:, None], share[at] * mean[:, PRODUCTION], 0.0)
     whole = first + horizon <= size
     return np.where(whole[:, None], total, np.nan), last
 
 
-def _backward(
-    filtered: Filtered, gains: tuple[Floats, ...], day: NDArray[np.intp], mass: Floats, production: Floats
-) -> tuple[Floats, Floats]:
-    """One smoother step: from the smoothed state of day+1 to that of ``day``, each (t, c)."""
+def _backward(filtered: Filtered, gains: Floats, day: NDArray[np.intp], mean: Floats) -> Floats:
+    """One smoother step: from the smoothed means (t, 3, c) of day+1 to those of ``day`` (t,)."""
     later = np.minimum(day + 1, len(filtered.begun) - 1)
-    off_mass = mass - filtered.predicted.mass[later]
-    off_production = production - filtered.predicted.production[later]
-    mm, mp, pm, pp = (gain[day] for gain in gains)
+    off = mean - filtered.predicted.mean[later]
+    moved = np.sum(gains[day] * off[:, None], axis=2)
     # A restart cuts the chain: what a new cell does says nothing about the old one.
-    cut = filtered.begun[later]
-    mass_step = np.where(cut, 0.0, mm * off_mass + mp * off_production)
-    production_step = np.where(cut, 0.0, pm * off_mass + pp * off_production)
-    return filtered.updated.mass[day] + mass_step, filtered.updated.production[day] + production_step
+    return filtered.updated.mean[day] + np.where(filtered.begun[later][:, None], 0.0, moved)
 
 
-def _gains(filtered: Filtered, share: Floats) -> tuple[Floats, ...]:
-    """Return the smoother's 2x2 gains P F' inv(P_next), each entry (t, c); the last row is not used."""
-    now = filtered.updated
+def _gains(filtered: Filtered, share: Floats) -> Floats:
+    """Return the smoother's gains P F' inv(P_next) (t, 3, 3, c); the last row is not used."""
     following = np.minimum(np.arange(len(share)) + 1, len(share) - 1)
-    f = share[following]
-    a, b, d = (
-        filtered.predicted.mass_var[following],
-        filtered.predicted.cross_var[following],
-        filtered.predicted.production_var[following],
-    )
-    mass_row = (now.mass_var + f * now.cross_var, now.cross_var)
-    production_row = (now.cross_var + f * now.production_var, now.production_var)
-    determinant = a * d - b * b
-    determinant = np.where(determinant > 0, determinant, np.nan)
-    return tuple(
-        entry
-        for left, right in (mass_row, production_row)
-        for entry in ((left * d - right * b) / determinant, (right * a - left * b) / determinant)
-    )
+    carried = filtered.updated.covariance.copy()
+    carried[:, :, MASS] += share[following][:, None] * carried[:, :, PRODUCTION]
+    ahead = np.moveaxis(filtered.predicted.covariance[following], 3, 1)
+    known = np.isfinite(ahead).all(axis=(2, 3), keepdims=True)
+    ahead = np.where(known, ahead, np.eye(3))
+    # G = C inv(P) with P symmetric, so G' = inv(P) C'.
+    solved = np.linalg.solve(ahead, np.moveaxis(np.nan_to_num(carried), (3, 1, 2), (1, 3, 2)))
+    gains = np.moveaxis(np.where(known, solved, np.nan), (1, 3, 2), (3, 1, 2))
+    return np.asarray(gains)
 
 
 def _stack(states: list[BalanceState]) -> BalanceState:
     return BalanceState(
-        *(np.stack([getattr(state, f.name) for state in states]) for f in fields(BalanceState))
+        np.stack([state.mean for state in states]), np.stack([state.covariance for state in states])
     )

@@ -74,11 +74,7 @@ def horizon_carbon(daily: AnodeCarbon, anodes_per_cell: int, horizon: int) -> tu
     whole = float(anodes_per_cell * horizon)
     carbon, time = ahead(daily.carbon_kg, horizon), ahead(daily.anode_days, horizon)
     covered = (time >= COVERAGE[0] * whole) & (time <= COVERAGE[1] * whole)
-    weighed = daily.weighed_on
-    for step in range(1, horizon):
-        later = np.full_like(weighed, -1)
-        later[:-step] = daily.weighed_on[step:]
-        weighed = np.maximum(weighed, later)
+    weighed = latest_ahead(daily.weighed_on, horizon)
     return np.where(covered, carbon * whole / np.where(covered, time, 1.0), np.nan), weighed
 
 
@@ -89,6 +85,14 @@ def ahead(values: Floats, horizon: int) -> Floats:
     if size >= horizon:
         total[: size - horizon + 1] = sum(values[step : size - horizon + 1 + step] for step in range(horizon))
     return total
+
+
+def latest_ahead(values: NDArray[np.intp], horizon: int) -> NDArray[np.intp]:
+    """Return the largest of rows D..D+horizon-1 of ``values`` (t, c), as far as the record goes."""
+    found = values.copy()
+    for step in range(1, min(horizon, len(values))):
+        found[:-step] = np.maximum(found[:-step], values[step:])
+    return found
 
 
 def _weighed(anodes: Anodes) -> Anodes:

@@ -18,9 +18,9 @@ from features.errors import ContractError, SettingsError, TargetUnavailableError
 from features.history import History
 from features.metal_balance import BalanceDay, BalanceSettings
 from features.outcomes import OUTCOMES, REPORTED_ONLY
-from features.recipe.chemistry import sample_superheat_c
+from features.recipe.chemistry import sample_liquidus_c
 from training import anode_labels
-from training.anode_labels import ahead
+from training.anode_labels import ahead, latest_ahead
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -171,7 +171,7 @@ def _all_labels(history: History, horizon: int, reach: int) -> tuple[dict[str, _
         else:
             unavailable[name] = f"{source} is not in the record; map its column"
     if len(history.samples) and "bath_temperature_c" in history.available():
-        labels["mean_superheat_c"] = _superheat(history, horizon)
+        labels["mean_superheat_c"] = _superheat(history, horizon, labels["mean_bath_temperature_c"])
     else:
         unavailable["mean_superheat_c"] = "bath_samples or bath_temperature_c is not in the record"
     labels |= _voltage(history, horizon, unavailable)
@@ -251,11 +251,14 @@ def horizon_metal(history: History, horizon: int, reach: int = REACH_DAYS) -> tu
     day = BalanceDay(
         level_mm=level,
         tap_kg=tap,
-        run_share=metal_balance.run_share(history.signals.get("run_minutes", nothing)),
+        alumina_kg=history.signals.get("alumina_fed_kg_d", nothing),
+        load=metal_balance.load(
+            history.signals["line_current_ka"], history.signals.get("run_minutes", nothing), history.plant
+        ),
         restarted=metal_balance.restarted(age, before),
     )
     filtered = metal_balance.run_filter(day, BalanceSettings.for_plant(history.plant))
-    metal, last = metal_balance.smoothed_production(filtered, day.run_share, horizon, reach)
+    metal, last = metal_balance.smoothed_production(filtered, day.load, horizon, reach)
     known = np.isfinite(level) & np.isfinite(tap)
     begun = ahead(filtered.begun.astype(np.float64), horizon) > 0
     good = _enough(known, horizon) & ~begun
@@ -278,28 +281,27 @@ def _mean(values: Floats, horizon: int) -> _Label:
     return _Label(np.where(enough, total / np.where(enough, count, 1.0), np.nan), _ends(values, horizon))
 
 
-def _superheat(history: History, horizon: int) -> _Label:
-    """Mean over the samples taken within the horizon; known when the last of them was reported."""
-    shape = history.signals["bath_temperature_c"].shape
+def _superheat(history: History, horizon: int, temperature: _Label) -> _Label:
+    """Mean temperature less the mean liquidus of the samples taken within the horizon; known at the last report."""
+    shape = temperature.values.shape
     samples = history.samples
-    value = sample_superheat_c(history)
+    liquidus = sample_liquidus_c(samples)
     row = (samples.sampled_day - history.dates[0]).astype(np.int64)
-    good = np.isfinite(value) & (row >= 0) & (row < shape[0])
+    good = np.isfinite(liquidus) & (row >= 0) & (row < shape[0])
     at = (row[good], samples.cell[good])
     total, count = np.zeros(shape), np.zeros(shape)
-    np.add.at(total, at, value[good])
+    np.add.at(total, at, liquidus[good])
     np.add.at(count, at, 1.0)
     reported = np.full(shape, -1, dtype=np.intp)
     np.maximum.at(reported, at, (samples.reported_day[good] - history.dates[0]).astype(np.int64))
     known, mean = ahead(count, horizon), ahead(total, horizon)
-    used = reported
-    for step in range(1, horizon):
-        later = np.full(shape, -1, dtype=np.intp)
-        later[:-step] = reported[step:]
-        used = np.maximum(used, later)
     mean = np.where(known > 0, mean / np.where(known > 0, known, 1.0), np.nan)
+    used = latest_ahead(reported, horizon)
     # A result reported after the record ends is not known within it.
-    return _Label(np.where(used < shape[0], mean, np.nan), np.maximum(used, _ends(mean, horizon)))
+    inside = used < shape[0]
+    return _Label(
+        np.where(inside, temperature.values - mean, np.nan), np.maximum(used, temperature.used_until)
+    )
 
 
 def _enough(known: NDArray[np.bool_], horizon: int) -> NDArray[np.bool_]:

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.electrolysis.bath import Bath, bath_ratio, liquidus_solheim_1996
-from features.history import History
 from features.record import SAMPLE_SIGNALS, Samples
 
 Floats = NDArray[np.float64]
@@ -22,6 +21,10 @@ USUAL_BATH: Final[Mapping[str, float]] = {
 """What is assumed of a component that the laboratory has never reported for a cell [wt%] [B]. A wrong assumption
 shifts every computed liquidus of that plant alike, by 2-9 degC a per cent."""
 
+SETTLING: Final = 0.2
+"""Weight of a new sample in a slow component's running mean. Salts drift over months and alumina swings with every
+feed cycle, so a single analysis of them is mostly noise, at 6 degC a per cent of alumina; the excess of AlF3 moves
+within days and is taken as analysed."""
 RECENT: Final = 4
 """Samples that "recent" averages over."""
 REMEMBERED_DAYS: Final = 60
@@ -29,7 +32,7 @@ REMEMBERED_DAYS: Final = 60
 
 
 def liquidus_c(values: Mapping[str, Floats]) -> Floats:
-    """Return the liquidus (s,) [degC] of samples, each component (s,) [wt%] known or already filled.
+    """Return the liquidus (s,) [degC] of samples, each component (s,) [wt%] known or already settled.
 
     Rounded to 0.1 mK: powers may differ in the last bit between vector widths, features must not.
     """
@@ -59,6 +62,7 @@ class Chemistry:
         """Start with nothing known."""
         self.cells = cells
         self.latest: dict[str, Floats] = {name: np.full(cells, np.nan) for name in SAMPLE_SIGNALS}
+        self.settled: dict[str, Floats] = {name: np.full(cells, np.nan) for name in USUAL_BATH}
         self.liquidus = np.full(cells, np.nan)
         self.ratio = np.full(cells, np.nan)
         self.sampled = np.full(cells, np.nan)
@@ -68,7 +72,13 @@ class Chemistry:
 
     def forget(self, cells: NDArray[np.bool_]) -> None:
         """Forget the baths of the cells that ``cells`` (c,) marks."""
-        for values in (*self.latest.values(), self.liquidus, self.ratio, self.sampled):
+        for values in (
+            *self.latest.values(),
+            *self.settled.values(),
+            self.liquidus,
+            self.ratio,
+            self.sampled,
+        ):
             values[cells] = np.nan
         for recent in (self._excess, self._superheat, self._days):
             recent[:, cells] = np.nan
@@ -95,15 +105,17 @@ class Chemistry:
         for name, values in samples.values.items():
             self.latest[name][cell] = np.where(np.isfinite(values), values, self.latest[name][cell])
         excess = samples.values.get("excess_alf3_wt_pct", np.full(len(cell), np.nan))
-        filled = {
-            name: np.where(np.isfinite(self.latest[name][cell]), self.latest[name][cell], usual)
-            for name, usual in USUAL_BATH.items()
-        }
-        liquidus = liquidus_c({**filled, "excess_alf3_wt_pct": excess})
+        bath = {"excess_alf3_wt_pct": excess}
+        for name, usual in USUAL_BATH.items():
+            if name in samples.values:
+                self.settled[name][cell] = settle(self.settled[name][cell], samples.values[name])
+            known = self.settled[name][cell]
+            bath[name] = np.where(np.isfinite(known), known, usual)
+        liquidus = liquidus_c(bath)
         analysed = np.isfinite(excess)
         cell, day = cell[analysed], day[analysed]
         self.liquidus[cell] = liquidus[analysed]
-        self.ratio[cell] = ratio({**filled, "excess_alf3_wt_pct": excess})[analysed]
+        self.ratio[cell] = ratio(bath)[analysed]
         self.sampled[cell] = day
         superheat = temperature_at(cell, day) - liquidus[analysed]
         for recent, value in (
@@ -145,29 +157,23 @@ def _recent_mean(recent: Floats) -> Floats:
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
 
 
-def sample_superheat_c(history: History) -> Floats:
-    """Return the superheat (s,) [degC] of each sample of ``history`` on the day it was taken, NaN where not known.
+def settle(mean: Floats, values: Floats) -> Floats:
+    """Return the running mean (r,) [wt%] of a slow component after new analyses ``values`` (r,), NaN = not analysed."""
+    analysed = np.where(np.isfinite(values), values, mean)
+    return np.where(np.isfinite(mean), mean + SETTLING * (analysed - mean), analysed)
 
-    The bath temperature is that day's, else the day before's; a component that was not analysed is the cell's last
-    analysed one, else the usual one.
-    """
-    samples = history.samples
+
+def sample_liquidus_c(samples: Samples) -> Floats:
+    """Return the liquidus (s,) [degC] of each sample, as a recipe that reads them in order of sampling has it."""
+    bath = {name: np.full(len(samples), usual) for name, usual in USUAL_BATH.items()}
     order = np.lexsort((samples.sampled_day, samples.cell))
-    filled = {name: np.empty(len(samples)) for name in USUAL_BATH}
-    for name, usual in USUAL_BATH.items():
-        values = samples.values.get(name, np.full(len(samples), np.nan))
-        last, cell = usual, -1
+    for name in set(USUAL_BATH) & set(samples.values):
+        mean, cell = np.array([np.nan]), -1
         for i in order:
             if samples.cell[i] != cell:
-                last, cell = usual, int(samples.cell[i])
-            last = float(values[i]) if np.isfinite(values[i]) else last
-            filled[name][i] = last
+                mean, cell = np.array([np.nan]), int(samples.cell[i])
+            mean = settle(mean, samples.values[name][i : i + 1])
+            if np.isfinite(mean[0]):
+                bath[name][i] = mean[0]
     excess = samples.values.get("excess_alf3_wt_pct", np.full(len(samples), np.nan))
-    row = (samples.sampled_day - history.dates[0]).astype(np.int64)
-    temperature = history.signals["bath_temperature_c"]
-    found = np.full(len(samples), np.nan)
-    for back in (1, 0):
-        inside = (row >= back) & (row - back < len(temperature))
-        there = temperature[np.clip(row - back, 0, len(temperature) - 1), samples.cell]
-        found = np.where(inside & np.isfinite(there), there, found)
-    return found - liquidus_c({**filled, "excess_alf3_wt_pct": excess})
+    return liquidus_c({**bath, "excess_alf3_wt_pct": excess})

@@ -148,7 +148,10 @@ class RecipeState:
         day = BalanceDay(
             level_mm=self._get(reported, "metal_level_mm"),
             tap_kg=self._get(reported, "tap_mass_kg"),
-            run_share=metal_balance.run_share(self._get(reported, "run_minutes")),
+            alumina_kg=self._get(reported, "alumina_fed_kg_d"),
+            load=metal_balance.load(
+                self._get(reported, "line_current_ka"), self._get(reported, "run_minutes"), self._plant
+            ),
             restarted=restarted,
         )
         self._balance = metal_balance.step(self._balance, day, self._settings)
