@@ -63,7 +63,7 @@ class BalanceSettings:
     feed_noise_kg_d: float = 80.0
     feed_walk_kg: float = 4.0
     guess_noise_kg_d: float = 250.0
-    feed_bias_noise_kg_d: float = 120.0
+    feed_bias_noise_kg_d: float = 300.0
     unknown_tap_noise_kg: float = 2000.0
 
     def __post_init__(self) -> None:
