@@ -200,15 +200,16 @@ class Author:
             yield reason("binding", {"constraint": constraint})
         for name, edge in PRACTICE.items():
             if self._predicts(name) and judged.outputs[name][-1] < edge:
-                words = {
-                    "predicted": _rounded(judged.outputs[name][-1]),
-                    "unit": OUTCOMES[name].unit,
-                    "edge": edge,
-                }
+                meant = OUTCOMES[name]
                 yield reason(
                     "beyond_practice",
-                    {"outcome": OUTCOMES[name].meaning, **words},
-                    outcome=OUTCOMES[name].meaning_zh,
+                    {
+                        "outcome": meant.meaning,
+                        "predicted": _rounded(judged.outputs[name][-1]),
+                        "unit": meant.unit,
+                        "edge": edge,
+                    },
+                    outcome=meant.meaning_zh,
                 )
         for missing in self.manifest.unavailable:
             if missing.name == _ANODE:

@@ -195,10 +195,10 @@ def _predicted_breaks(outputs: Outputs, settings: GuardSettings, threshold: floa
         if limit.outcome in outputs:
             excess = limit.excess(outputs)
             worst = (excess[1:] - excess[:1]).max(axis=0, initial=0.0)
-            for name, value in zip(limit.names, worst.tolist(), strict=True):
+            for side, value in zip(limit.sides, worst.tolist(), strict=True):
                 # Row 0 may be outside already; what counts is that no day is further out.
                 if not value <= _SLACK:
-                    yield Break(name, value)
+                    yield Break(side.name, value)
     lacking = threshold - outputs[SUPPORT]
     if not lacking.max() <= _SLACK:
         yield Break(f"{SUPPORT}.low", float(lacking.max()))

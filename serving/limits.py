@@ -16,8 +16,17 @@ from features.errors import SettingsError
 from features.outcomes import outcome
 
 Floats = NDArray[np.float64]
-SIDES = ("low", "high", "hard_low", "hard_high")
 _INF = math.inf
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a window: kept where ``sign * (output - edge) <= 0``; ``name`` is what it is called when it binds."""
+
+    name: str
+    output: str
+    sign: float
+    edge: float
 
 
 @dataclass(frozen=True)
@@ -59,35 +68,22 @@ class Limit:
             )
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """What each side is called when it binds: ``<label>.<side>`` for the sides that are finite."""
-        return tuple(f"{self.label or self.outcome}.{side}" for side, _ in self._sides())
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The graph outputs that it reads."""
-        wanted = {"low": "", "high": "", "hard_low": LOWER, "hard_high": UPPER}
-        return tuple(dict.fromkeys(self.outcome + wanted[side] for side, _ in self._sides()))
+    def sides(self) -> tuple[Side, ...]:
+        """The finite sides."""
+        name = self.label or self.outcome
+        found = (
+            Side(f"{name}.low", self.outcome, -1.0, self.low + self.margin),
+            Side(f"{name}.high", self.outcome, 1.0, self.high - self.margin),
+            Side(f"{name}.hard_low", self.outcome + LOWER, -1.0, self.hard_low),
+            Side(f"{name}.hard_high", self.outcome + UPPER, 1.0, self.hard_high),
+        )
+        return tuple(side for side in found if math.isfinite(side.edge))
 
     def excess(self, outputs: Mapping[str, Floats]) -> Floats:
-        """Return how far each row lies outside each finite side (n, s), in the outcome's unit; 0 inside."""
-        columns = []
-        for side, edge in self._sides():
-            if side == "low":
-                away = edge + self.margin - outputs[self.outcome]
-            elif side == "high":
-                away = outputs[self.outcome] - (edge - self.margin)
-            elif side == "hard_low":
-                away = edge - outputs[self.outcome + LOWER]
-            else:
-                away = outputs[self.outcome + UPPER] - edge
-            # An outcome that is not a number keeps no window.
-            columns.append(np.where(np.isnan(away), _INF, np.maximum(away, 0.0)))
-        return np.stack(columns, axis=1)
-
-    def _sides(self) -> tuple[tuple[str, float], ...]:
-        edges = zip(SIDES, (self.low, self.high, self.hard_low, self.hard_high), strict=True)
-        return tuple((side, edge) for side, edge in edges if math.isfinite(edge))
+        """Return how far each row lies outside each side (n, s), in the outcome's unit; 0 inside."""
+        away = [side.sign * (outputs[side.output] - side.edge) for side in self.sides]
+        # An outcome that is not a number keeps no window.
+        return np.stack([np.where(np.isnan(far), _INF, np.maximum(far, 0.0)) for far in away], axis=1)
 
 
 DEFAULT_LIMITS: tuple[Limit, ...] = (

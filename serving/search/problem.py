@@ -99,7 +99,8 @@ class Problem:
 
     Attributes:
         surrogate: the cell's outcomes. window, current: the levers, their limits, and where they stand (k,).
-        goal: objective and limits. sides: the names of the predicted limits, as columns of an excess.
+        goal: objective and limits. limits: those whose outcome the bundle predicts. sides: the names of the
+        predicted limits, as columns of an excess. allowed (s,): the excess that each side has today.
     """
 
     def __init__(
@@ -121,16 +122,16 @@ class Problem:
         self._b = self._b + _SLACK * np.maximum(1.0, np.abs(self._A) @ np.abs(self.current))
         _check_names(goal.objective, window, outputs)
         # A helper that this bundle does not predict cannot be limited; the guard says so.
-        self._limits = tuple(limit for limit in goal.limits if limit.outcome in outputs)
+        self.limits = tuple(limit for limit in goal.limits if limit.outcome in outputs)
         self._members = tuple(name for name in goal.objective.prices if name + MEMBERS in outputs)
         self._lever_prices = np.array([goal.objective.lever_prices.get(name, 0.0) for name in window.names])
-        self.sides = (*(name for limit in self._limits for name in limit.names), SUPPORT_SIDE)
+        self.sides = (*(side.name for limit in self.limits for side in limit.sides), SUPPORT_SIDE)
         self._outputs = self._wanted()
         self._known: dict[int, float] = {}
         self._strides = np.cumprod([1, *self.sizes[:-1]])
         self.home = surrogate.points(self.current[None, :])[0]
         at_home = self.surrogate.evaluate(self.home[None, :], self._outputs)
-        self._allowed = self._sides_of(at_home)[0]
+        self.allowed = self._sides_of(at_home)[0]
         self._home_members = self._member_cost(at_home) if goal.objective.caution else None
 
     @property
@@ -174,19 +175,19 @@ class Problem:
             saved = self._home_members - self._member_cost(outputs)
             cost = cost + self.goal.objective.caution * saved.std(axis=1, ddof=1)
         cost = np.where(np.isnan(cost), np.inf, cost)
-        excess = np.maximum(self._sides_of(outputs) - self._allowed, 0.0)
+        excess = np.maximum(self._sides_of(outputs) - self.allowed, 0.0)
         return Scores(cost, excess, outputs)
 
     def _wanted(self) -> tuple[str, ...]:
         names = [*self.goal.objective.prices, SUPPORT]
-        names += [name for limit in self._limits for name in limit.outputs]
+        names += [side.output for limit in self.limits for side in limit.sides]
         if self.goal.objective.caution:
             names += [name + MEMBERS for name in self._members]
         return tuple(dict.fromkeys(names))
 
     def _sides_of(self, outputs: Mapping[str, Floats]) -> Floats:
         lacking = np.maximum(self.goal.support - outputs[SUPPORT], 0.0)
-        columns = [limit.excess(outputs) for limit in self._limits]
+        columns = [limit.excess(outputs) for limit in self.limits]
         return np.concatenate([*columns, np.where(np.isnan(lacking), np.inf, lacking)[:, None]], axis=1)
 
     def _member_cost(self, outputs: Mapping[str, Floats]) -> Floats:

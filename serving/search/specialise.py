@@ -164,9 +164,16 @@ class Specialised:
             rows[:, self._columns[j]] = values[points[:, j]]
         return rows
 
-    def _evaluate(self, points: Points, outputs: Sequence[str]) -> dict[str, Floats]:
-        sums = [tables.at(points) for tables in self._tables]
+    def sums(self, points: Points) -> list[Floats]:
+        """Return the sums (n, columns) of each grove's trees at grid ``points`` (n, k)."""
+        return [tables.at(points) for tables in self._tables]
+
+    def rest(self, points: Points, sums: Sequence[Floats], outputs: Sequence[str]) -> dict[str, Floats]:
+        """Return ``outputs`` at grid ``points`` (n, k) as if the trees had summed to ``sums``."""
         return self._graph.rest(self.rows(points), sums, outputs)
+
+    def _evaluate(self, points: Points, outputs: Sequence[str]) -> dict[str, Floats]:
+        return self.rest(points, self.sums(points), outputs)
 
     def _prune(self) -> list[Boxes]:
         """Prune each grove, finding the design columns that move by moving one lever at a time."""
