@@ -1,12 +1,12 @@
 """The evidence behind the headline figures: held-out rows, the line day by day, lever response, what a model uses."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.report.content import Fit, LineDays, Response
+from experiments.report.content import Fit, LineDays, Residual, Response
 from experiments.report.numbers import lever_words
 from features.bundle.manifest import LeverInfo
 from features.outcomes import TARGETS
@@ -21,7 +21,7 @@ _STEPS: Final = 21
 _IMPORTANCE_ROWS: Final = 400
 _RESPONDING: Final = (*TARGETS, "mean_superheat_c", "mean_bath_temperature_c")
 _MOST_RESPONSES: Final = 3
-_AGE: Final = "cell_age_d"
+_AGE: Final = "cell_age_d_last"
 
 Rows = NDArray[np.float32]
 
@@ -32,8 +32,17 @@ def fits(heldout: Mapping[str, HeldOut], seed: int) -> list[Fit]:
     for name, rows in heldout.items():
         count = len(rows.y)
         picked = np.sort(np.random.default_rng(seed).permutation(count)[:DOTS])
-        found.append(Fit(name, rows.y[picked].tolist(), rows.predicted[picked].tolist()))
+        dots = rows.y[picked].tolist(), rows.predicted[picked].tolist()
+        found.append(Fit(name, *dots, tuple(_residuals(rows))))
     return found
+
+
+def _residuals(rows: HeldOut) -> Iterator[Residual]:
+    off = rows.predicted - rows.y
+    for group, mask in (("young", ~rows.mature), ("mature", rows.mature)):
+        if mask.any():
+            low, high = np.quantile(off[mask], [0.1, 0.9])
+            yield Residual(group, int(mask.sum()), float(off[mask].mean()), float(low), float(high))
 
 
 def line_days(heldout: Mapping[str, HeldOut]) -> list[LineDays]:

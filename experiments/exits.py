@@ -17,9 +17,9 @@ BAD_INPUT: Final = 2
 EXTRA_OF_MODULE: Final = {
     "cmaes": "search",
     "highspy": "search",
-    "jinja2": "training",
+    "jinja2": "experiments",
     "lightgbm": "training",
-    "matplotlib": "training",
+    "markupsafe": "experiments",
     "mlflow": "training",
     "onnx": "training",
     "onnxmltools": "experiments",
@@ -34,6 +34,7 @@ EXTRA_OF_MODULE: Final = {
     "scipy": "search",
     "skl2onnx": "experiments",
     "sklearn": "training",
+    "threadpoolctl": "training",
     "torch": "training",
     "typer": "experiments",
 }

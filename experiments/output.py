@@ -26,16 +26,17 @@ _HERE: Final = -100  # AT_FDCWD
 
 
 @contextmanager
-def fresh_result(target: Path) -> Iterator[Path]:
+def fresh_result(target: Path, mark: str = MARK) -> Iterator[Path]:
     """Yield an empty directory beside ``target``; when the body ends well, it takes the target's place at once.
 
-    When the body raises, the directory goes away and ``target`` stays untouched.
+    When the body raises, the directory goes away and ``target`` stays untouched. ``mark`` is the file by which a
+    directory is known to be such a result.
 
     Raises:
-        InputError: ``target`` is a file, or a directory that holds something other than a run's result.
+        InputError: ``target`` is a file, or a directory that holds something other than such a result.
     """
     target = target.absolute()
-    check_replaceable(target)
+    check_replaceable(target, mark)
     target.parent.mkdir(parents=True, exist_ok=True)
     recover(target)
     staging = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
@@ -51,7 +52,7 @@ def fresh_result(target: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def check_replaceable(target: Path) -> None:
+def check_replaceable(target: Path, mark: str = MARK) -> None:
     """Refuse a target that is no run's result, so that a mistyped ``--out`` never costs anybody's files.
 
     Raises:
@@ -62,9 +63,9 @@ def check_replaceable(target: Path) -> None:
     if not target.is_dir():
         return
     held = sorted(item.name for item in target.iterdir())
-    if held and MARK not in held:
+    if held and mark not in held:
         raise InputError(
-            f"--out {target} holds {', '.join(held[:3])} and no {MARK}, so it is no earlier result;"
+            f"--out {target} holds {', '.join(held[:3])} and no {mark}, so it is no earlier result;"
             " name an empty or a new directory"
         )
 

@@ -41,18 +41,26 @@ class FamilyScore:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often the measured value lay inside the interval: ``share`` of ``rows``, with the share's own interval."""
+    """How often the measured value lay inside the interval: ``share`` of ``rows``, with the share's own interval.
+
+    ``half_width`` is the interval's mean half-width, in the outcome's unit.
+    """
 
     group: str
     rows: int
     share: float
     lower: float
     upper: float
+    half_width: float
 
 
 @dataclass(frozen=True)
 class OutcomeSummary:
-    """How well one outcome is predicted on held-out time, and by whom."""
+    """How well one outcome is predicted on held-out time, and by whom.
+
+    ``families`` are all models and baselines, ``families_mature`` the same on mature cells, ``unseen_cells`` the
+    champion and the baselines on cells that were left out of the fit; ``validation_mae`` chose the champion.
+    """
 
     name: str
     unit: str
@@ -60,6 +68,9 @@ class OutcomeSummary:
     champion: str
     test_rows: int
     families: tuple[FamilyScore, ...]
+    families_mature: tuple[FamilyScore, ...]
+    unseen_cells: tuple[FamilyScore, ...]
+    validation_mae: Mapping[str, float]
     nominal_coverage: float
     coverage: Coverage
     coverage_by_regime: tuple[Coverage, ...]
@@ -145,6 +156,9 @@ class DataSummary:
     days: int
     table_rows: Mapping[str, int]
     training_rows: int
+    training_last_day: str
+    test_first_day: str
+    test_last_day: str
     findings: int
     quarantined_rows: int
 
@@ -174,6 +188,7 @@ class RunSummary:
     data: DataSummary
     outcomes: tuple[OutcomeSummary, ...]
     unavailable: tuple[Unavailable, ...]
+    refused_levers: Mapping[str, str]
     parity: Parity
     bundle: BundleSummary
     advice: Advice
@@ -211,7 +226,8 @@ class RunSummary:
 
 
 def _by_family(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "families": {score["name"]: score for score in entry["families"]}}
+    groups = ("families", "families_mature", "unseen_cells")
+    return {**entry, **{group: {score["name"]: score for score in entry[group]} for group in groups}}
 
 
 def _cleaned(value: Any) -> Any:

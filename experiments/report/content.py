@@ -9,12 +9,24 @@ from experiments.summary import RunSummary
 
 
 @dataclass(frozen=True)
+class Residual:
+    """Predicted minus measured of one group of held-out rows: the mean, and the middle 80 %."""
+
+    group: str
+    rows: int
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Fit:
-    """One outcome on held-out time, row by row (a seeded sample where there are many)."""
+    """One outcome on held-out time, row by row (a seeded sample where there are many), residuals by regime."""
 
     name: str
     measured: Sequence[float]
     predicted: Sequence[float]
+    residuals: Sequence[Residual]
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class TableView:
 
     name: str
     rows: int
+    set_aside: int
     first: str
     last: str
 

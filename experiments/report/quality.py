@@ -21,6 +21,7 @@ def blocks(content: ReportContent) -> list[Row]:
     ordered = sorted(content.summary.outcomes, key=lambda entry: not entry.target)
     return [
         {
+            "key": entry.name,
             "name": outcome_words(entry.name),
             "target": entry.target,
             "unit": entry.unit,
@@ -28,6 +29,7 @@ def blocks(content: ReportContent) -> list[Row]:
             "families": [_family(score, entry) for score in _by_error(entry)],
             "chart": _errors(entry),
             "scatter": _scatter(fits[entry.name], entry.unit) if entry.name in fits else "",
+            "residuals": _residuals(fits[entry.name], entry.unit) if entry.name in fits else "",
             "days": _days(lines[entry.name], entry) if entry.target and entry.name in lines else "",
             "importance": _importance(content.importance.get(entry.name, ())) if entry.target else "",
         }
@@ -39,6 +41,7 @@ def coverage(content: ReportContent) -> list[Row]:
     """Return one block a target: coverage by month and by regime."""
     return [
         {
+            "key": entry.name,
             "name": outcome_words(entry.name),
             "by_month": _coverage(entry.coverage_by_month, entry.nominal_coverage),
             "by_regime": _coverage((entry.coverage, *entry.coverage_by_regime), entry.nominal_coverage),
@@ -114,6 +117,17 @@ def _errors(entry: OutcomeSummary) -> str:
 def _scatter(fit: Fit, unit: str) -> str:
     axes = (Words(f"measured, {unit}", f"测量值，{unit}"), Words(f"predicted, {unit}", f"预测值，{unit}"))
     return scatter(fit.measured, fit.predicted, axes, outcome_words(fit.name))
+
+
+def _residuals(fit: Fit, unit: str) -> str:
+    bars = [
+        Bar(_group_words(group.group), group.mean, group.low, group.high, note=f"n {group.rows:,}")
+        for group in fit.residuals
+    ]
+    if not bars:
+        return ""
+    axis = Words(f"predicted minus measured, {unit}", f"预测减测量，{unit}")
+    return intervals(bars, axis, Words("Residuals by regime", "各状态残差"), mark=0.0, label_width=110)
 
 
 def _days(line: LineDays, entry: OutcomeSummary) -> str:
