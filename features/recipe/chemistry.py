@@ -66,12 +66,14 @@ class Chemistry:
         self.liquidus = np.full(cells, np.nan)
         self.ratio = np.full(cells, np.nan)
         self.sampled = np.full(cells, np.nan)
+        self._since = np.full(cells, -np.inf)
         self._excess = np.full((RECENT, cells), np.nan)
         self._superheat = np.full((RECENT, cells), np.nan)
         self._days = np.full((RECENT, cells), np.nan)
 
-    def forget(self, cells: NDArray[np.bool_]) -> None:
-        """Forget the baths of the cells that ``cells`` (c,) marks."""
+    def forget(self, cells: NDArray[np.bool_], today: float) -> None:
+        """Forget the baths of the cells that ``cells`` (c,) marks, and heed no sample taken before ``today``."""
+        self._since[cells] = today
         for values in (
             *self.latest.values(),
             *self.settled.values(),
@@ -99,7 +101,7 @@ class Chemistry:
     def _round(self, samples: Samples, temperature_at: Callable[[NDArray[np.intp], Floats], Floats]) -> None:
         """Take in at most one sample a cell."""
         day = samples.sampled_day.astype("datetime64[D]").astype(np.float64)
-        newer = ~(day < self.sampled[samples.cell])
+        newer = ~(day < self.sampled[samples.cell]) & (day >= self._since[samples.cell])
         samples, day = samples.take(newer), day[newer]
         cell = samples.cell
         for name, values in samples.values.items():

@@ -140,7 +140,7 @@ class RecipeState:
         self._age = np.where(np.isfinite(age), age, self._age)
         if restarted.any():
             self._ring.forget(restarted)
-            self._bath.forget(restarted)
+            self._bath.forget(restarted, _day_number(self.date) - 1.0)
             self._since_effect.days[restarted] = 0.0
         return restarted
 
