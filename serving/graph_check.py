@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 
 _PLAIN = frozenset({AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.INTS, AttributeProto.TENSOR})
 _LEQ, _SUM = 0, 1
+_LARGEST_SIZE = 65_536
 
 
 def check_graph(content: bytes, manifest: Manifest) -> None:
@@ -40,6 +41,7 @@ def check_graph(content: bytes, manifest: Manifest) -> None:
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     _require(opsets == dict(OPSETS), f"its operator sets are {opsets}, expected {dict(OPSETS)}")
     _check_border(graph, manifest)
+    _check_sizes(graph)
     for node in graph.node:
         known = (node.domain, node.op_type) in OPERATORS
         _require(known, f"it holds the operator {node.domain}.{node.op_type}, which training never writes")
@@ -77,6 +79,15 @@ def _check_border(graph: onnx.GraphProto, manifest: Manifest) -> None:
     _require(outputs == output_names(manifest), f"its outputs are {outputs}, the manifest says otherwise")
     doubles = all(value.type.tensor_type.elem_type == TensorProto.DOUBLE for value in graph.output)
     _require(doubles, "an output is no float64")
+
+
+def _check_sizes(graph: onnx.GraphProto) -> None:
+    """Shapes and indices are small numbers: a damaged one could ask for all the memory there is."""
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.INT64:
+            values = _values(tensor, f"constant {tensor.name!r}")
+            small = not values.size or bool(np.abs(values).max() <= _LARGEST_SIZE)
+            _require(small, f"constant {tensor.name!r} asks for a size or index above {_LARGEST_SIZE}")
 
 
 def _kind(value: onnx.ValueInfoProto) -> tuple[int, list[int | str]]:
@@ -134,6 +145,10 @@ def _array(attributes: Mapping[str, Any], name: str) -> NDArray[Any]:
         raise BundleCorruptError(
             f"model.onnx is refused: a tree ensemble lacks {name}; export the bundle again"
         )
+    return _values(tensor, name)
+
+
+def _values(tensor: TensorProto, name: str) -> NDArray[Any]:
     try:
         return numpy_helper.to_array(tensor)
     except (TypeError, ValueError) as error:

@@ -110,12 +110,14 @@ class Predictor:
             )
 
 
-_RUNTIME_ERRORS = tuple(
+_RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
     kind
     for kind in vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
     if isinstance(kind, type) and issubclass(kind, Exception)
 )
 """The runtime's errors share no root of their own."""
+_LOADING_ERRORS: tuple[type[Exception], ...] = (*_RUNTIME_ERRORS, ValueError)
+"""A damaged name makes a message that is no text, which Python refuses as a ``UnicodeDecodeError``."""
 
 
 def _running_recipe(manifest: Manifest) -> Recipe:
@@ -137,6 +139,8 @@ def _session(model: bytes, manifest: Manifest) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _RUNTIME_ERRORS as error:
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except _LOADING_ERRORS as error:
         raise BundleCorruptError(f"model.onnx of bundle {manifest.name} cannot be loaded: {error}") from error

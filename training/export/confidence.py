@@ -41,6 +41,9 @@ def _score(writer: GraphWriter, view: SupportView) -> str:
     into = writer.node("Min", into, writer.constant(width))
     lost = writer.node("MatMul", into, writer.constant((np.diff(view.scores) / width)[:, None]))
     score = writer.node("Add", lost, writer.constant(view.scores[:1]))
+    score = writer.node(
+        "Max", score, writer.constant(view.scores[-1:])
+    )  # beyond the last knot to the last bit
     return writer.node("Squeeze", score, writer.constant(_LAST))
 
 

@@ -93,7 +93,7 @@ def _data(fitted: FittedModel) -> DataInfo:
 
 
 def _day(day: np.datetime64) -> str:
-    return str(np.datetime64(day, "D"))
+    return str(day.astype("datetime64[D]"))
 
 
 def _outcome(outcome: FittedOutcome) -> OutcomeInfo:

@@ -16,6 +16,8 @@ from training.structures import Tree, TreeEnsemble
 
 _IDENTITY: Final = frozenset({"regression", "regression_l1", "huber", "fair", "quantile", "mape"})
 """Objectives whose prediction is the plain sum of the trees' leaves."""
+_ZERO: Final = float(np.float32(1e-35))
+"""LightGBM takes numbers up to this size for 0.0 (kZeroThreshold)."""
 
 
 def read_boosters(boosters: Sequence[lightgbm.Booster]) -> TreeEnsemble:
@@ -88,7 +90,18 @@ def _threshold(node: Mapping[str, Any], name: str) -> float:
             f"{name} splits column {node['split_feature']} by category ({node['decision_type']}); category codes that"
             " are no integers are answered differently by every exporter: train without categorical columns"
         )
-    return float(node["threshold"])
+    return _beside_zero(float(node["threshold"]))
+
+
+def _beside_zero(threshold: float) -> float:
+    """Return the threshold that compares every number as LightGBM does, which reads tiny ones as 0.0 first.
+
+    It puts a threshold of -1e-35 between negative numbers and zero; a plain comparison would send -1e-35 itself the
+    other way.
+    """
+    if -_ZERO <= threshold < 0.0:
+        return float(np.nextafter(-_ZERO, -np.inf))
+    return _ZERO if 0.0 <= threshold < _ZERO else threshold
 
 
 def _nan_left(node: Mapping[str, Any], name: str) -> bool:
