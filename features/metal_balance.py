@@ -32,7 +32,7 @@ PRACTICAL_ALUMINA_KG_PER_KG: Final = 1.935
 RESTART_DROP_D: Final = 7.0
 """A cell's age that falls by more than this [d] belongs to a new lining."""
 
-HALF_LOAD: Final = 0.7
+LEAST_LOAD: Final = 0.7
 """Below this load [-] a day's alumina says nothing about its metal."""
 
 MASS, PRODUCTION, FEED_BIAS = 0, 1, 2
@@ -144,16 +144,22 @@ def start(cells: int) -> BalanceState:
     return BalanceState(np.full((3, cells), np.nan), np.full((3, 3, cells), np.nan))
 
 
+def carried(day: BalanceDay) -> Floats:
+    """Return the load with which ``day``'s production enters the metal in the cell.
+
+    An unknown tap most likely took what the cell made, so that day neither enters; the noise says how unsure that is.
+    """
+    return np.where(np.isfinite(day.tap_kg), day.load, 0.0)
+
+
 def predict(state: BalanceState, day: BalanceDay, settings: BalanceSettings) -> BalanceState:
     """Return the state carried through ``day``'s production and tap, before its level and feed are seen."""
-    share = day.load
-    made = share * state.mean[PRODUCTION]
+    share = carried(day)
     tapped = np.isfinite(day.tap_kg)
-    # An unknown tap is most likely what the cell made; how much is anyone's guess, hence the wide noise.
-    tap = np.where(tapped, day.tap_kg, made)
+    tap = np.where(tapped, day.tap_kg, 0.0)
     noise = np.where(tapped, settings.mass_noise_kg, settings.unknown_tap_noise_kg)
     mean, spread = state.mean.copy(), state.covariance.copy()
-    mean[MASS] = mean[MASS] + made - tap
+    mean[MASS] = mean[MASS] + share * state.mean[PRODUCTION] - tap
     spread[MASS] = spread[MASS] + share * spread[PRODUCTION]
     spread[:, MASS] = spread[:, MASS] + share * spread[:, PRODUCTION]
     spread[MASS, MASS] = spread[MASS, MASS] + noise * noise
@@ -172,9 +178,11 @@ def update(predicted: BalanceState, day: BalanceDay, settings: BalanceSettings) 
     )
     state = _begun(state, observed, level_var, begin, settings)
     # A day partly out of operation says little: the feeders stop later and start earlier than the current.
-    full = day.load > HALF_LOAD
-    metal = np.where(full, day.alumina_kg, np.nan) / PRACTICAL_ALUMINA_KG_PER_KG
-    expected = day.load * (state.mean[PRODUCTION] + state.mean[FEED_BIAS])
+    full = day.load > LEAST_LOAD
+    metal = (
+        np.where(full, day.alumina_kg / np.where(full, day.load, 1.0), np.nan) / PRACTICAL_ALUMINA_KG_PER_KG
+    )
+    expected = state.mean[PRODUCTION] + state.mean[FEED_BIAS]
     along = state.covariance[PRODUCTION] + state.covariance[FEED_BIAS]
     return _observe(state, metal - expected, along, (PRODUCTION, FEED_BIAS), settings.feed_noise_kg_d**2)
 
@@ -218,11 +226,13 @@ def _begun(
 
 @dataclass(frozen=True)
 class Filtered:
-    """A filter's whole run over t days: means (t, 3, c), covariances (t, 3, 3, c), starts (t, c)."""
+    """A filter's whole run: means (t, 3, c), covariances (t, 3, 3, c), starts, loads and carried loads (t, c)."""
 
     predicted: BalanceState
     updated: BalanceState
     begun: Flags
+    load: Floats
+    carried: Floats
 
 
 def run_filter(days: BalanceDay, settings: BalanceSettings) -> Filtered:
@@ -235,32 +245,29 @@ def run_filter(days: BalanceDay, settings: BalanceSettings) -> Filtered:
         state = update(predicted, days[i], settings)
         before.append(predicted)
         after.append(state)
-    return Filtered(_stack(before), _stack(after), np.stack(begun))
+    return Filtered(_stack(before), _stack(after), np.stack(begun), days.load, carried(days))
 
 
-def smoothed_production(
-    filtered: Filtered, share: Floats, horizon: int, reach: int
-) -> tuple[Floats, NDArray[np.intp]]:
+def smoothed_production(filtered: Filtered, horizon: int, reach: int) -> tuple[Floats, NDArray[np.intp]]:
     """Return the metal made over each horizon [kg] (t, c), and the last day's index that it used (t,).
 
-    Row D is the sum over days D..D+horizon-1 of ``share`` (t, c), the day's load, times production, each
-    day's production being the smoother's answer from the record up to day D+horizon-1+reach (or the end of the
-    record). Later days are not looked at, so that ``known on`` means what it says. Horizons that leave the record
-    are NaN.
+    Row D is the sum over days D..D+horizon-1 of load times production, each day's production being the smoother's
+    answer from the record up to day D+horizon-1+reach (or the end of the record). Later days are not looked at, so
+    that ``known on`` means what it says. Horizons that leave the record are NaN.
     """
-    size = len(share)
+    size = len(filtered.load)
     first = np.arange(size)
     last = np.minimum(first + horizon - 1 + reach, size - 1)
-    gains = _gains(filtered, share)
+    gains = _gains(filtered)
     mean = filtered.updated.mean[last]
-    total = np.zeros(share.shape)
+    total = np.zeros(filtered.load.shape)
     for back in range(horizon + reach):
         day = last - back
         inside = (day >= first) & (day < first + horizon)
         at = np.maximum(day, 0)
         if back:
             mean = _backward(filtered, gains, at, mean)
-        total = total + np.where(inside[:, None], share[at] * mean[:, PRODUCTION], 0.0)
+        total = total + np.where(inside[:, None], filtered.load[at] * mean[:, PRODUCTION], 0.0)
     whole = first + horizon <= size
     return np.where(whole[:, None], total, np.nan), last
 
@@ -274,16 +281,17 @@ def _backward(filtered: Filtered, gains: Floats, day: NDArray[np.intp], mean: Fl
     return filtered.updated.mean[day] + np.where(filtered.begun[later][:, None], 0.0, moved)
 
 
-def _gains(filtered: Filtered, share: Floats) -> Floats:
+def _gains(filtered: Filtered) -> Floats:
     """Return the smoother's gains P F' inv(P_next) (t, 3, 3, c); the last row is not used."""
-    following = np.minimum(np.arange(len(share)) + 1, len(share) - 1)
-    carried = filtered.updated.covariance.copy()
-    carried[:, :, MASS] += share[following][:, None] * carried[:, :, PRODUCTION]
+    size = len(filtered.load)
+    following = np.minimum(np.arange(size) + 1, size - 1)
+    across = filtered.updated.covariance.copy()
+    across[:, :, MASS] += filtered.carried[following][:, None] * across[:, :, PRODUCTION]
     ahead = np.moveaxis(filtered.predicted.covariance[following], 3, 1)
     known = np.isfinite(ahead).all(axis=(2, 3), keepdims=True)
     ahead = np.where(known, ahead, np.eye(3))
     # G = C inv(P) with P symmetric, so G' = inv(P) C'.
-    solved = np.linalg.solve(ahead, np.moveaxis(np.nan_to_num(carried), (3, 1, 2), (1, 3, 2)))
+    solved = np.linalg.solve(ahead, np.moveaxis(np.nan_to_num(across), (3, 1, 2), (1, 3, 2)))
     gains = np.moveaxis(np.where(known, solved, np.nan), (1, 3, 2), (3, 1, 2))
     return np.asarray(gains)
 

@@ -258,7 +258,7 @@ def horizon_metal(history: History, horizon: int, reach: int = REACH_DAYS) -> tu
         restarted=metal_balance.restarted(age, before),
     )
     filtered = metal_balance.run_filter(day, BalanceSettings.for_plant(history.plant))
-    metal, last = metal_balance.smoothed_production(filtered, day.load, horizon, reach)
+    metal, last = metal_balance.smoothed_production(filtered, horizon, reach)
     known = np.isfinite(level) & np.isfinite(tap)
     begun = ahead(filtered.begun.astype(np.float64), horizon) > 0
     good = _enough(known, horizon) & ~begun
