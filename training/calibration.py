@@ -14,13 +14,14 @@ from training.estimators.boosting import fit_trees
 from training.estimators.task import Task
 from training.rows import LeverPlace
 from training.settings import BoostingSettings
-from training.structures import Bools, Floats, Ints, Structure, predict
+from training.structures import Bools, Constant, Floats, Ints, Structure, predict
 
 _SCALE_TREES = BoostingSettings(trees=40, leaves=6, learning_rate=0.05, min_rows=150, l2=50.0)
 _FLOOR_SHARE = 0.25
 """A scale below this share of the mean absolute residual is not believed."""
 _LEAST_REGIME = 60
 """A regime with fewer calibration rows than this borrows the other's width."""
+_LEAST_BLOCK = 200
 _PROTOTYPES = 64
 _LLOYD_ROUNDS = 25
 _PROTOTYPE_ROWS = 6000
@@ -48,9 +49,11 @@ def calibrate(task: Task, residuals: Residuals, coverage: float, age: tuple[int,
     size = np.abs(residuals.error)
     floor = max(_FLOOR_SHARE * float(size.mean()), 1e-12)
     honest = np.empty(len(size))
-    for block in np.unique(residuals.block):
-        out = residuals.block == block
-        honest[out] = np.maximum(predict(_scale(task, size, ~out), task.z[out]), floor)
+    block = _sizeable(residuals.block)
+    for which in np.unique(block):
+        out = block == which
+        scale = _scale(task, size, ~out) if not out.all() else Constant(np.array([size.mean()]))
+        honest[out] = np.maximum(predict(scale, task.z[out]), floor)
     ratio = size / honest
     q = {
         name: _width(ratio[mask], coverage, residuals.groups * float(mask.mean()))
@@ -66,6 +69,17 @@ def calibrate(task: Task, residuals: Residuals, coverage: float, age: tuple[int,
         mature_from_d=age[1],
         coverage=coverage,
     )
+
+
+def _sizeable(block: Ints) -> Ints:
+    """Return blocks (n,) with those of fewer than 200 rows joined to the one before (the first: after)."""
+    names, count = np.unique(block, return_counts=True)
+    joined: dict[int, int] = {}
+    home = int(names[np.argmax(count >= _LEAST_BLOCK)])
+    for name, rows in zip(names.tolist(), count.tolist(), strict=True):
+        home = name if rows >= _LEAST_BLOCK else home
+        joined[name] = home
+    return np.array([joined[name] for name in block.tolist()], dtype=np.int64)
 
 
 def _scale(task: Task, size: Floats, chosen: Bools) -> Structure:

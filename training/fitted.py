@@ -1,33 +1,38 @@
 """What a training run hands on: outcomes as structures, with their intervals, support and figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from features.design import design
 from features.errors import UnknownNameError
 from features.plant import Plant
+from features.recipe import Recipe
 from features.setpoints import OperatingWindow
 from training.confidence import Interval, Support
+from training.heldout import HeldOut
 from training.scores import Coverage, Score
 from training.settings import TrainSettings
 from training.structures import Floats, Structure, predict
-
-if TYPE_CHECKING:
-    from features.recipe import Recipe
+from training.tuning import TuningResult
 
 
 @dataclass(frozen=True)
 class DataSpan:
-    """The data behind a model: hash of the canonical tables, first and last day, rows trained on, simulated or not."""
+    """The data behind a model.
+
+    sha256: of the canonical tables; first_day, last_day: decision days trained and calibrated on, ``rows`` of them
+    by cell; simulated: whether a virtual line wrote them; test_first_day, test_last_day: reported on.
+    """
 
     sha256: str
     first_day: np.datetime64
     last_day: np.datetime64
     rows: int
     simulated: bool
+    test_first_day: np.datetime64
+    test_last_day: np.datetime64
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,11 @@ class FittedOutcome:
         structure: Z (n, z) -> members (n, m).
         interval: half-widths.
         scores: family -> errors on the test days; baselines ``persistence``, ``running_estimate`` (where the recipe
-            has one), ``cell_mean`` and ``ridge_plain`` beside the families.
+            has one), ``cell_mean`` and ``ridge_plain`` beside the families; scores_mature: mature cells only.
         validation: family -> mean absolute error on the rolling blocks, from which the champion was chosen.
         unseen_cells: errors of the champion on cells that were left out of the fit, and of the baselines there.
         coverage: of the intervals on the test days: ``overall``, ``young``, ``mature`` and ``YYYY-MM``.
+        heldout: the test days row by row.
     """
 
     name: str
@@ -52,9 +58,11 @@ class FittedOutcome:
     structure: Structure
     interval: Interval
     scores: Mapping[str, Score]
+    scores_mature: Mapping[str, Score]
     validation: Mapping[str, float]
     unseen_cells: Mapping[str, Score]
     coverage: Mapping[str, Coverage]
+    heldout: HeldOut
 
     def members(self, z: Floats) -> Floats:
         """Return the members' predictions (n, m) on ``z`` (n, z)."""
@@ -78,17 +86,18 @@ class FittedModel:
         plant: the line's constants.
         data: what it was trained on.
         settings: what it was trained with, the seed included.
+        study: the tuning study before the fit, if there was one.
     """
 
     outcomes: Mapping[str, FittedOutcome]
     unavailable: Mapping[str, str]
     support: Support
-    recipe: "Recipe"
+    recipe: Recipe
     window: OperatingWindow
     plant: Plant
     data: DataSpan
     settings: TrainSettings
-    notes: tuple[str, ...] = field(default=())
+    study: TuningResult | None = None
 
     def __post_init__(self) -> None:
         """Refuse a model without outcomes."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import InputError
+from features.outcomes import TARGETS
 from training.rows import Rows
 from training.settings import TrainSettings
 from training.structures import Bools
@@ -57,16 +58,24 @@ class Origins:
 def origins(rows: Rows, settings: TrainSettings) -> Origins:
     """Return the cuts of ``rows``: the last ``test_share`` of the decision days, and ``folds`` blocks before them.
 
+    The blocks share the latest ``validated_share`` of the development days that have a target's label when the
+    test begins: a label takes weeks to become known, and a block without labels decides nothing.
+
     Raises:
-        InputError: fewer decision days than 40.
+        InputError: fewer decision days than 40, or no target has a label before the test days.
     """
     days = np.unique(rows.date.astype("datetime64[D]"))
     if len(days) < _LEAST_DAYS:
         raise InputError(f"{len(days)} decision days; training needs {_LEAST_DAYS} and more")
-    test = round(len(days) * (1 - settings.test_share))
-    length = max(1, round(test * settings.fold_share))
-    opens = days[test]
+    first = round(len(days) * (1 - settings.test_share))
     after = days[-1] + np.timedelta64(1, "D")
-    starts = [test - length * (settings.folds - i) for i in range(settings.folds)]
-    blocks = tuple(Origin(days[start], days[start + length], opens) for start in starts)
-    return Origins(blocks=blocks, test=Origin(opens, after, np.datetime64("9999-12-31", "D")))
+    test = Origin(days[first], after, np.datetime64("9999-12-31", "D"))
+    labelled = [rows.date[test.train(rows, name)] for name in TARGETS if name in rows.y]
+    last = max((dates.max() for dates in labelled if len(dates)), default=None)
+    if last is None:
+        raise InputError(f"no target has a label that was known before {days[first]}; give a longer record")
+    end = int(np.searchsorted(days, last, side="right"))
+    length = max(1, round(end * settings.validated_share / settings.folds))
+    starts = [end - length * (settings.folds - i) for i in range(settings.folds)]
+    blocks = tuple(Origin(days[start], days[start + length], days[first]) for start in starts)
+    return Origins(blocks=blocks, test=test)

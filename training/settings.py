@@ -20,7 +20,7 @@ class LinearSettings:
     are weighed against what physics expects of a lever.
     """
 
-    alphas: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    alphas: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
     overlap_d: float = 7.0
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class TrainSettings:
         folds: rolling-origin blocks inside the development period; champion, blend weights and intervals come
             from them.
         test_share: last share of the decision days, seen by nothing but the report.
-        fold_share: length of one block, as a share of the development days.
+        validated_share: share of the development days, the latest, that the blocks cut among them.
         coverage: of the intervals.
         mature_from_d: cell age from which a cell is no longer young.
         bootstrap_block_d: days per cell that are drawn together.
@@ -110,7 +110,7 @@ class TrainSettings:
     members: int = 5
     folds: int = 4
     test_share: float = 0.2
-    fold_share: float = 0.12
+    validated_share: float = 0.5
     coverage: float = 0.9
     mature_from_d: float = 120.0
     bootstrap_block_d: int = 14
@@ -128,8 +128,7 @@ class TrainSettings:
         _check(2 <= self.members <= 20, "members", self.members, "2 to 20")
         _check(2 <= self.folds <= 10, "folds", self.folds, "2 to 10")
         _check(0.05 <= self.test_share <= 0.5, "test_share", self.test_share, "0.05 to 0.5")
-        _check(0.02 <= self.fold_share <= 0.3, "fold_share", self.fold_share, "0.02 to 0.3")
-        _check(self.folds * self.fold_share <= 0.75, "folds", self.folds, "folds x fold_share at most 0.75")
+        _check(0.1 <= self.validated_share <= 0.8, "validated_share", self.validated_share, "0.1 to 0.8")
         _check(0.5 <= self.coverage < 1, "coverage", self.coverage, "0.5 to below 1")
         _check(self.mature_from_d >= 0, "mature_from_d", self.mature_from_d, "at least 0")
         _check(self.bootstrap_block_d >= 1, "bootstrap_block_d", self.bootstrap_block_d, "at least 1")

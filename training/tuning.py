@@ -103,7 +103,7 @@ def _suggest(trial: optuna.Trial, settings: TrainSettings, family: Family) -> Tr
     if family == "boosting":
         boosting: BoostingSettings = replace(
             settings.boosting,
-            trees=trial.suggest_int("trees", 40, 240, step=20),
+            trees=trial.suggest_int("trees", 10, 250, log=True),
             leaves=trial.suggest_int("leaves", 4, 31),
             learning_rate=trial.suggest_float("learning_rate", 0.01, 0.12, log=True),
             min_rows=trial.suggest_int("min_rows", 20, 400, log=True),

@@ -2,25 +2,33 @@
 
 A lever enters as its reference (the level) and its move, never as its value, so its effect is one coefficient: the
 move's. That coefficient starts from what physics expects, with the weight that physics deserves, and may not take
-the sign that physics forbids. All other columns are shrunk towards no effect.
+the sign that physics forbids.
+
+All other columns are shrunk towards no effect, except anchors: where the recipe already estimates the outcome (its
+running estimate), ridge shrinks towards a share of *that*. With little data the line is then persistence, with much
+data it is free. Which share, and how strongly, is chosen on forward splits in time.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from training.estimators.task import Task, input_ranges
 from training.settings import LinearSettings
-from training.structures import Bools, Floats, Inputs, Linear
+from training.structures import Bools, Floats, Ints, Linear
 
 _SPLITS = (0.5, 0.65, 0.8)
-"""Where, along the decision days, the forward splits cut that choose the ridge strength."""
+"""Where, along the decision days, the forward splits cut."""
 _STEP = 0.15
+_SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
+"""Shares of an anchor that are tried; those of several anchors add up to one at most."""
 
 
 @dataclass(frozen=True)
 class _Prior:
-    """Per column, in standardised units: centre and precision (relative to the noise), bounds of the slope."""
+    """Per column, in standardised units: centre and precision (0 = ridge's own), bounds of the slope."""
 
     mean: Floats
     precision: Floats
@@ -28,11 +36,27 @@ class _Prior:
     high: Floats
 
 
-def fit_linear(task: Task, settings: LinearSettings, *, physics: bool = True) -> Linear:
-    """Fit m weighted ridge regressions; ``physics=False`` is plain ridge on every usable column, the baseline.
+@dataclass(frozen=True)
+class _Normal:
+    """The normal equations of weighted, centred rows: gram (p, p), right (p,), and what was centred away."""
 
-    The ridge strength is the one of ``settings.alphas`` with the smallest squared error on forward splits in time.
-    """
+    gram: Floats
+    right: Floats
+    centre: Floats
+    label: float
+    total: float
+
+
+@dataclass(frozen=True)
+class _Shrinkage:
+    """Ridge strength relative to a column's mean information, and the share of each anchor in the centre."""
+
+    alpha: float
+    shares: tuple[float, ...]
+
+
+def fit_linear(task: Task, settings: LinearSettings, *, physics: bool = True) -> Linear:
+    """Fit m weighted ridge regressions; ``physics=False`` is plain ridge on every usable column, the baseline."""
     inputs = input_ranges(task)
     used = task.usable.copy()
     if physics:
@@ -42,13 +66,17 @@ def fit_linear(task: Task, settings: LinearSettings, *, physics: bool = True) ->
     mean, sd = x.mean(axis=0), x.std(axis=0)
     sd = np.where(sd > 0, sd, 1.0)
     u = (x - mean) / sd
-    alpha = _choose_alpha(task, u, settings)
-    noise = _noise(u, task.y, alpha) * settings.overlap_d
-    prior = _prior(task, columns, sd, noise) if physics else _flat_prior(len(columns))
+    anchors = np.searchsorted(columns, [a for a in task.anchors if physics and used[a]])
+    shrinkage = _choose(task, u, (anchors, sd), settings)
+    prior = _flat_prior(len(columns))
+    prior.mean[anchors] = np.array(shrinkage.shares) * sd[anchors]
+    if physics:
+        noise = _noise(u, task.y, shrinkage.alpha) * settings.overlap_d
+        _expect_effects(prior, task, columns, (sd, noise))
     coef = np.zeros((task.m, task.z.shape[1]))
     intercept = np.empty(task.m)
     for j in range(task.m):
-        slope, centre = _solve(u, task.y, task.weights[:, j], alpha, prior)
+        slope, centre = _solve(_normal(u, task.y, task.weights[:, j]), shrinkage.alpha, prior)
         coef[j, columns] = slope / sd
         intercept[j] = centre - float(coef[j, columns] @ mean)
     return Linear(inputs=inputs, coef=coef, intercept=intercept)
@@ -58,10 +86,9 @@ def _flat_prior(size: int) -> _Prior:
     return _Prior(np.zeros(size), np.zeros(size), np.full(size, -np.inf), np.full(size, np.inf))
 
 
-def _prior(
-    task: Task, columns: "np.ndarray[tuple[int], np.dtype[np.int64]]", sd: Floats, noise: float
-) -> _Prior:
-    prior = _flat_prior(len(columns))
+def _expect_effects(prior: _Prior, task: Task, columns: Ints, scale: tuple[Floats, float]) -> None:
+    """Write what physics expects of each lever's move into ``prior``; scale = (sd (p,), noise variance)."""
+    sd, noise = scale
     position = {int(column): i for i, column in enumerate(columns)}
     for lever in task.levers:
         effect = task.effect(lever)
@@ -72,19 +99,21 @@ def _prior(
         prior.precision[i] = noise / (effect.sd * sd[i]) ** 2
         prior.low[i] = 0.0 if effect.sign > 0 else -np.inf
         prior.high[i] = 0.0 if effect.sign < 0 else np.inf
-    return prior
 
 
-def _solve(u: Floats, y: Floats, weight: Floats, alpha: float, prior: _Prior) -> tuple[Floats, float]:
-    """Return (slopes (p,), intercept at u = 0): weighted ridge with prior, slopes held inside their bounds."""
-    total = weight.sum()
+def _normal(u: Floats, y: Floats, weight: Floats) -> _Normal:
+    total = float(weight.sum())
     centre, label = weight @ u / total, float(weight @ y / total)
     v = u - centre
-    gram = (v * weight[:, None]).T @ v
-    right = (v * weight[:, None]).T @ (y - label)
-    strength = np.where(prior.precision > 0, prior.precision, alpha * total)
-    gram[np.diag_indices_from(gram)] += strength
-    right = right + strength * prior.mean
+    weighted = v * weight[:, None]
+    return _Normal(weighted.T @ v, weighted.T @ (y - label), centre, label, total)
+
+
+def _solve(normal: _Normal, alpha: float, prior: _Prior) -> tuple[Floats, float]:
+    """Return (slopes (p,), intercept at u = 0): ridge around the prior, slopes held inside their bounds."""
+    strength = np.where(prior.precision > 0, prior.precision, alpha * normal.total)
+    gram = normal.gram + np.diag(strength)
+    right = normal.right + strength * prior.mean
     held: Bools = np.zeros(len(right), dtype=bool)
     slope = np.zeros(len(right))
     for _ in range(len(right) + 1):
@@ -96,30 +125,46 @@ def _solve(u: Floats, y: Floats, weight: Floats, alpha: float, prior: _Prior) ->
             break
         slope[wrong] = np.clip(slope[wrong], prior.low[wrong], prior.high[wrong])
         held |= wrong
-    return slope, label - float(slope @ centre)
+    return slope, normal.label - float(slope @ normal.centre)
 
 
-def _choose_alpha(task: Task, u: Floats, settings: LinearSettings) -> float:
+def _choose(task: Task, u: Floats, anchors: tuple[Ints, Floats], settings: LinearSettings) -> _Shrinkage:
+    """Return the shrinkage with the smallest absolute error on forward splits; anchors = (positions, sd (p,))."""
+    places, sd = anchors
+    mixes = list(_mixes(len(places)))
+    centres = np.zeros((u.shape[1], len(mixes)))
+    centres[places] = np.array(mixes).T * sd[places][:, None]
+    error = np.zeros((len(settings.alphas), len(mixes)))
+    for train, test in _forward(task, settings.overlap_d):
+        normal = _normal(u[train], task.y[train], np.ones(int(train.sum())))
+        for i, alpha in enumerate(settings.alphas):
+            strength = alpha * normal.total
+            gram = normal.gram + strength * np.eye(len(normal.gram))
+            slopes = np.linalg.solve(gram, normal.right[:, None] + strength * centres)
+            predicted = normal.label + (u[test] - normal.centre) @ slopes
+            error[i] += np.abs(task.y[test][:, None] - predicted).sum(axis=0)
+    if not error.any():
+        return _Shrinkage(settings.alphas[-1], mixes[-1])
+    i, k = np.unravel_index(int(error.argmin()), error.shape)
+    return _Shrinkage(settings.alphas[int(i)], mixes[int(k)])
+
+
+def _mixes(anchors: int) -> Iterator[tuple[float, ...]]:
+    """Yield every combination of anchor shares, none at all first."""
+    return (mix for mix in itertools.product(_SHARES, repeat=anchors) if sum(mix) <= 1 + 1e-9)
+
+
+def _forward(task: Task, gap_d: float) -> Iterator[tuple[Bools, Bools]]:
+    """Yield (train, test) masks (n,): days before a cut less a gap, and the days after it."""
     day = task.date.astype("datetime64[D]").astype(np.int64)
     first, last = int(day.min()), int(day.max())
-    error = np.zeros(len(settings.alphas))
-    flat = _flat_prior(u.shape[1])
     for split in _SPLITS:
         cut, end = (first + share * (last - first) for share in (split, split + _STEP))
-        train, test = day < cut - settings.overlap_d, (day >= cut) & (day < end)
-        if train.sum() < 2 * u.shape[1] or not test.any():
-            continue
-        for i, alpha in enumerate(settings.alphas):
-            slope, centre = _solve(u[train], task.y[train], np.ones(int(train.sum())), alpha, flat)
-            error[i] += np.square(task.y[test] - u[test] @ slope - centre).sum()
-    return settings.alphas[int(error.argmin())] if error.any() else settings.alphas[-1]
+        train, test = day < cut - gap_d, (day >= cut) & (day < end)
+        if train.sum() >= 20 and test.any():
+            yield train, test
 
 
 def _noise(u: Floats, y: Floats, alpha: float) -> float:
-    slope, centre = _solve(u, y, np.ones(len(y)), alpha, _flat_prior(u.shape[1]))
+    slope, centre = _solve(_normal(u, y, np.ones(len(y))), alpha, _flat_prior(u.shape[1]))
     return float(np.mean(np.square(y - u @ slope - centre)))
-
-
-def zero_linear(inputs: Inputs, m: int) -> Linear:
-    """Return the line that is zero everywhere: (m, z) coefficients of nothing."""
-    return Linear(inputs=inputs, coef=np.zeros((m, len(inputs.fill))), intercept=np.zeros(m))

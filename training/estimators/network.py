@@ -6,6 +6,7 @@ network learns what the linear part leaves. Trained in float32; the prediction i
 that the weights are cast into.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Trunk(nn.Module):
         self.enter = nn.ParameterList()
         self.leave = nn.ParameterList()
         self.bias = nn.ParameterList()
-        for i, (width_in, width_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for i, (width_in, width_out) in enumerate(itertools.pairwise(widths)):
             bound = (6.0 / width_in) ** 0.5 * 0.5
             self.matrix.append(nn.Parameter(_uniform((width_in, width_out), bound, generator)))
             signs = torch.randint(0, 2, (k, width_in), generator=generator).float() * 2 - 1
@@ -162,7 +163,9 @@ def _train(data: _Batchable, settings: NetworkSettings, seed: int) -> Trunk:
     steps = -(-len(data.x) // settings.batch) * settings.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps)
     for _ in range(settings.epochs):
-        for batch in torch.randperm(len(data.x), generator=generator).split(settings.batch):
+        order = torch.randperm(len(data.x), generator=generator)
+        for start in range(0, len(order), settings.batch):
+            batch = order[start : start + settings.batch]
             optimiser.zero_grad()
             _loss(trunk, data, batch, settings, generator).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -179,7 +182,7 @@ def _loss(
         shape, share = (len(batch), settings.width), 1 - settings.dropout
         keep = [(torch.rand(shape, generator=generator) < share).float() / share for _ in trunk.matrix]
     square = weight * (trunk(x, keep) - data.target[batch].unsqueeze(0)) ** 2
-    loss = square.sum() / weight.sum().clamp(min=1.0)
+    loss: Tensor = square.sum() / weight.sum().clamp(min=1.0)
     if settings.sign_penalty > 0 and len(data.probe):
         p = int(torch.randint(0, len(data.probe), (1,), generator=generator))
         few = x[:_PROBE_ROWS]

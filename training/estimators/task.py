@@ -12,6 +12,8 @@ from training.structures import Bools, Floats, Inputs
 
 TAIL = 0.001
 """Share of the known values that a smooth estimator's input range leaves out at either end."""
+_ANCHOR_ROOM = 1.0
+"""Room for an anchor beyond its range, relative to the range."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Task:
         weights: (n, m) row weights of each member.
         usable: (z,) columns that may be used.
         levers: the levers whose history moved.
+        anchors: columns that already estimate the outcome, in its unit; see :mod:`training.estimators.linear`.
         seed: of every random draw.
     """
 
@@ -36,6 +39,7 @@ class Task:
     usable: Bools
     levers: tuple[LeverPlace, ...]
     seed: int
+    anchors: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse labels that are not known and members without a row."""
@@ -52,8 +56,8 @@ class Task:
         return int(self.weights.shape[1])
 
     def relabelled(self, outcome: str, y: Floats) -> "Task":
-        """Return the same rows with other labels."""
-        return replace(self, outcome=outcome, y=y)
+        """Return the same rows with other labels, which no column estimates."""
+        return replace(self, outcome=outcome, y=y, anchors=())
 
     def effect(self, lever: LeverPlace) -> LeverEffect | None:
         """Return what physics says about ``lever`` on this outcome."""
@@ -63,8 +67,9 @@ class Task:
 def input_ranges(task: Task) -> Inputs:
     """Return how smooth estimators read Z: column means as fill, the bulk of the known values as range.
 
-    Lever columns keep their whole range, because rare large moves are the informative ones. Unused columns are
-    pinned to zero.
+    Lever columns keep their whole range, because rare large moves are the informative ones; anchors get room on
+    both sides, because a line drifts and "as it was" stays true outside the range. Unused columns are pinned to
+    zero.
     """
     z = np.where(np.isfinite(task.z), task.z, np.nan)[:, task.usable]
     fill, low, high = np.zeros((3, task.z.shape[1]))
@@ -74,4 +79,7 @@ def input_ranges(task: Task) -> Inputs:
         columns = [lever.value, lever.reference, lever.move]
         low[columns] = np.nanmin(task.z[:, columns], axis=0)
         high[columns] = np.nanmax(task.z[:, columns], axis=0)
+    for column in task.anchors:
+        room = _ANCHOR_ROOM * (high[column] - low[column])
+        low[column], high[column] = low[column] - room, high[column] + room
     return Inputs(fill=np.clip(fill, low, high), low=low, high=high)

@@ -1,0 +1,88 @@
+"""Choosing on validation blocks: blend weights, champions, and honest out-of-block errors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.estimators.blend import blend_weights
+from training.families import Fitted
+from training.rolling import Origin
+from training.rows import Rows
+from training.scores import mae
+from training.structures import Bools, Floats, Ints, predict
+
+BLEND = "blend"
+_LEAST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One outcome on the validation blocks: v rows that no model had seen.
+
+    outcome: its name; row (v,) ascending index into the training rows; block (v,) which block; y (v,); predictions: family -> (v,).
+    """
+
+    outcome: str
+    row: Ints
+    block: Ints
+    y: Floats
+    predictions: Mapping[str, Floats]
+
+
+def validate(rows: Rows, cuts: Sequence[Origin], fitted: Sequence[Fitted], outcome: str) -> Validation:
+    """Return what every family of ``outcome``, fitted at each cut, predicted of the block after it."""
+    masks = [cut.block(rows, outcome) for cut in cuts]
+    index = [np.flatnonzero(mask) for mask in masks]
+    predictions = {
+        family: np.concatenate(
+            [
+                predict(models[outcome][family], rows.z[mask])
+                for models, mask in zip(fitted, masks, strict=True)
+            ]
+        )
+        for family in fitted[0][outcome]
+    }
+    row = np.concatenate(index)
+    block = np.concatenate([np.full(len(part), i) for i, part in enumerate(index)])
+    return Validation(outcome, row, block, rows.y[outcome][row], predictions)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the blocks decided for one outcome.
+
+    family: the champion; weights: of the blend; validation: family -> mean absolute error; error (v,) the
+    champion's out-of-block errors, label minus prediction, none of whose weights saw its own block.
+    """
+
+    family: str
+    weights: Mapping[str, float]
+    validation: Mapping[str, float]
+    error: Floats
+
+
+def choose(validation: Validation) -> Choice:
+    """Return the champion: the family, or the blend of all, with the smallest error on the blocks.
+
+    The blend is judged with weights from the other blocks, so it is not favoured for having been fitted here.
+    """
+    single = dict(validation.predictions)
+    weights = blend_weights(single, validation.y)
+    every = {**single, BLEND: _out_of_block(validation)}
+    figures = {family: mae(validation.y, predicted) for family, predicted in every.items()}
+    family = min(figures, key=lambda name: figures[name])
+    return Choice(family, weights, figures, validation.y - every[family])
+
+
+def _out_of_block(validation: Validation) -> Floats:
+    out = np.empty(len(validation.y))
+    for block in np.unique(validation.block):
+        here: Bools = validation.block == block
+        rest = ~here if (~here).sum() >= _LEAST_ROWS else here
+        weights = blend_weights(
+            {name: values[rest] for name, values in validation.predictions.items()}, validation.y[rest]
+        )
+        terms = [weight * validation.predictions[name][here] for name, weight in weights.items()]
+        out[here] = np.sum(terms, axis=0)
+    return out
