@@ -59,6 +59,7 @@ class Author:
     """Who writes recommendations: the bundle, the window, and the rules that are the same for every cell."""
 
     manifest: Manifest
+    digest: str
     window: OperatingWindow
     limits: tuple[Limit, ...]
     threshold: float
@@ -117,7 +118,7 @@ class Author:
             expires_at=expires,
             model_name=self.manifest.name,
             model_version=self.manifest.version,
-            bundle_digest=self.manifest.digest,
+            bundle_digest=self.digest,
             status=status,
             **(content | fields),
         )
@@ -184,11 +185,11 @@ class Author:
                 "cost": saved.cost_per_t.mean,
                 "cost_lower": saved.cost_per_t.lower,
                 "currency": self.currency,
-                "energy": -saved.energy_kwh_per_t.mean,
-                "anode_text": "" if anode is None else f", {-anode.mean:+.2f} kg/t net anode",
+                "energy": 0.0 - saved.energy_kwh_per_t.mean,
+                "anode_text": "" if anode is None else f", {0.0 - anode.mean:+.2f} kg/t net anode",
                 "confidence": self.confidence,
             },
-            anode_text="" if anode is None else f"，阳极净耗 {-anode.mean:+.2f} kg/t",
+            anode_text="" if anode is None else f"，阳极净耗 {0.0 - anode.mean:+.2f} kg/t",
         )
         if judged.cautious:
             yield reason("cautious")

@@ -110,8 +110,8 @@ _ALL = (
     ),
     Wording(
         "no_path",
-        "No order of daily steps reaches the found setting inside the joint limits; the cell is held.",
-        "在联合约束内没有可行的逐日步骤到达所得设定，保持当前设定。",
+        "No order of daily steps reaches the found setting with every limit kept on each day; the cell is held.",
+        "没有任何逐日步骤能在每天都满足约束的前提下到达所得设定，保持当前设定。",
     ),
     # Why nothing is said.
     Wording(

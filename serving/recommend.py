@@ -26,7 +26,8 @@ from serving.savings import Pricing, cost_saving, quantile
 from serving.schemas import Reason, Recommendation
 from serving.search.economy import fewest_levers
 from serving.search.graph import CutGraph
-from serving.search.problem import Goal, Objective, Problem
+from serving.search.paths import safe_path
+from serving.search.problem import Goal, LeverPrice, Objective, Problem
 from serving.search.specialise import Points, Specialised
 from serving.search.study import SearchSettings, search
 
@@ -65,6 +66,9 @@ class AdviceSettings:
         confidence: one-sided, of the saving's bounds.
         least_saving: currency a tonne that a move must be expected to save.
         lever_tolerance: share of the gain given up to leave a lever where it is.
+        alf3_saving_share: share of the price of AlF3 not fed that counts as saved. What a lower dose does not feed
+            comes out of the bath's own AlF3 and has to be paid back after the horizon, so by default none counts;
+            what a higher dose feeds is paid in full.
         cautious: search for the surest saving where the largest is not sure enough.
         hold_days: days between two groups of a staged path. valid_days: until the advice expires.
     """
@@ -76,6 +80,7 @@ class AdviceSettings:
     confidence: float = 0.9
     least_saving: float = 0.0
     lever_tolerance: float = 0.02
+    alf3_saving_share: float = 0.0
     cautious: bool = True
     hold_days: int = 0
     valid_days: int = 1
@@ -90,6 +95,7 @@ class AdviceSettings:
             "confidence": (0.5, 0.9999),
             "least_saving": (0.0, 1e6),
             "lever_tolerance": (0.0, 1.0),
+            "alf3_saving_share": (0.0, 1.0),
             "hold_days": (0, 30),
             "valid_days": (1, 30),
         }
@@ -143,6 +149,7 @@ class Advisor:
         self._threshold = support_threshold(self.manifest, settings.guard)
         self._author = Author(
             self.manifest,
+            self.manifest.digest,
             self.window,
             settings.guard.limits,
             self._threshold,
@@ -182,7 +189,7 @@ class Advisor:
         row = context.row.copy()
         for column, reference in self.manifest.lever_columns:
             row[column] = row[reference]
-        current = np.array([_exact(row[at], self.window, i) for i, at in enumerate(self._references)])
+        current = np.array([_exact(row[at]) for at in self._references])
         surrogate = Specialised(self._graph, row, self._columns.tolist(), self.window.grid(current))
         today = self._bundle.predict(row[None, :])
         return Cell(context, row, current, surrogate, today, self._objective(context, today))
@@ -190,8 +197,10 @@ class Advisor:
     def _objective(self, context: Context, today: dict[str, Floats]) -> Objective:
         targets = {target.name for target in self.manifest.targets}
         prices = {name: price for name, price in outcome_prices(self._prices).items() if name in targets}
-        dose = {_ALF3: self._prices.alf3_per_kg / self._metal_t_per_d(context, today)}
-        return Objective(prices, {name: price for name, price in dose.items() if name in self.window.names})
+        if _ALF3 not in self.window.names:
+            return Objective(prices)
+        dose = self._prices.alf3_per_kg / self._metal_t_per_d(context, today)
+        return Objective(prices, {_ALF3: LeverPrice(dose, self.settings.alf3_saving_share * dose)})
 
     def _metal_t_per_d(self, context: Context, today: dict[str, Floats]) -> float:
         current_ka = feature_value(context, self.manifest, "line_current_ka_last")
@@ -223,18 +232,13 @@ class Advisor:
             return Judged(cell.current, (), cell.today, None, (), reason("no_gain"))
         target = cell.surrogate.levers(point[None, :])[0]
         try:
-            stages = self.window.path(cell.current, target, self.settings.hold_days)
+            stages = safe_path(problem, point, self.settings.hold_days)
         except SearchError:
             return Judged(cell.current, (), cell.today, None, (), reason("no_path"))
         outputs = self._predict(cell, stages)
         _require_twin(cell, point, outputs)
         breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
-        lever_cost = sum(
-            price * (target[i] - cell.current[i])
-            for i, name in enumerate(self.window.names)
-            if (price := cell.pricing.lever_prices.get(name))
-        )
-        pricing = Pricing(cell.pricing.prices, float(lever_cost))
+        pricing = Pricing(cell.pricing.prices, float(problem.lever_cost(point[None, :])[0]))
         judged = Judged(target, stages, outputs, pricing, blocking(problem, point, target), None)
         return replace(judged, held=self._held(judged, breaks))
 
@@ -281,10 +285,9 @@ def blocking(problem: Problem, point: Points, target: Floats) -> tuple[str, ...]
     return tuple(dict.fromkeys(found))
 
 
-def _exact(value: np.float32, window: OperatingWindow, lever: int) -> float:
-    """Return the setpoint that float32 ``value`` came from: the short decimal, where it is the same float32."""
-    short = round(float(value), window.levers[lever].decimals)
-    return short if np.float32(short) == value else float(value)
+def _exact(value: np.float32) -> float:
+    """Return the setpoint that float32 ``value`` came from: the shortest decimal that reads back as it."""
+    return float(str(value))
 
 
 def _require_twin(cell: Cell, point: Points, outputs: dict[str, Floats]) -> None:

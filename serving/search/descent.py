@@ -22,10 +22,11 @@ _MAX_SWEEPS = 50
 
 @dataclass(frozen=True)
 class Walk:
-    """What a descent did: accepted points (a, k) in order with their keys (a,), and the best of them."""
+    """What a descent did: accepted points (a, k) in order with their keys (a,), and where it came to rest (r, k)."""
 
     points: Points
     keys: Floats
+    rests: Points
 
     @property
     def best(self) -> Points:
@@ -36,6 +37,15 @@ class Walk:
     def best_key(self) -> float:
         """Its key."""
         return float(self.keys.min())
+
+    @property
+    def milestones(self) -> Points:
+        """The points (q, k) that were better than all before them, then those where a start came to rest."""
+        before = np.minimum.accumulate(np.concatenate([[np.inf], self.keys[:-1]]))
+        better = self.points[self.keys < before]
+        both = np.concatenate([better, self.rests])
+        _, first = np.unique(both, axis=0, return_index=True)
+        return np.asarray(both[np.sort(first)])
 
 
 def starts(land: Landscape, count: int, rng: Generator) -> Points:
@@ -64,7 +74,7 @@ def descend(land: Landscape, begin: Points, levers: tuple[int, ...] | None = Non
                 break
         here, keys = _distinct(here, keys)
     points, found = zip(*trail, strict=True)
-    return Walk(np.concatenate(points), np.concatenate(found))
+    return Walk(np.concatenate(points), np.concatenate(found), here)
 
 
 Bools = NDArray[np.bool_]

@@ -79,7 +79,7 @@ def linearised(surrogate: Specialised, home: Points, outputs: Sequence[str]) -> 
     sums = surrogate.sums(here)
     base = surrogate.rest(here, sums, outputs)
     slopes = [_slopes(surrogate, home, sums, grove, outputs) for grove in range(len(sums))]
-    lines = [_line(home, j, int(size)) for j, size in enumerate(surrogate.sizes)]
+    lines = [line_through(home, j, int(size)) for j, size in enumerate(surrogate.sizes)]
     along = [
         surrogate.rest(line, [np.repeat(total, len(line), axis=0) for total in sums], outputs)
         for line in lines
@@ -108,8 +108,9 @@ def _slopes(
     return {name: (answers[name][:width] - answers[name][width:]) / (2.0 * step) for name in outputs}
 
 
-def _line(home: Points, lever: int, size: int) -> Points:
-    line = np.repeat(home[None, :], size, axis=0)
+def line_through(point: Points, lever: int, size: int) -> Points:
+    """Return the line (size, k) through grid ``point`` (k,) along one lever."""
+    line = np.repeat(point[None, :], size, axis=0)
     line[:, lever] = np.arange(size)
     return line
 
@@ -119,15 +120,11 @@ def cost_form(problem: Problem, forms: Mapping[str, Form]) -> Form | None:
     prices = problem.goal.objective.prices
     if not set(prices) <= set(forms) or problem.goal.objective.caution:
         return None
-    levers = [problem.goal.objective.lever_prices.get(name, 0.0) for name in problem.window.names]
-    grid, home = problem.surrogate.grid, problem.home
-    first = next(iter(prices))
+    first, *others = prices
     total = forms[first].scaled(prices[first])
-    for name, price in prices.items():
-        if name != first:
-            total = total.plus(forms[name].scaled(price))
-    dosed = tuple(
-        price * (values - values[home[j]]) for j, (price, values) in enumerate(zip(levers, grid, strict=True))
+    for name in others:
+        total = total.plus(forms[name].scaled(prices[name]))
+    own = tuple(
+        problem.lever_cost(line_through(problem.home, j, size)) for j, size in enumerate(problem.sizes)
     )
-    here = sum(price * values[home[j]] for j, (price, values) in enumerate(zip(levers, grid, strict=True)))
-    return total.plus(Form(float(here), tuple(np.zeros_like(w) for w in total.weights), dosed))
+    return total.plus(Form(0.0, tuple(np.zeros_like(weight) for weight in total.weights), own))

@@ -42,15 +42,27 @@ class Landscape(Protocol):
 
 
 @dataclass(frozen=True)
+class LeverPrice:
+    """What one unit of a lever's move costs a tonne: ``up`` is paid for raising it, ``down`` is saved by lowering it."""
+
+    up: float
+    down: float
+
+    def cost(self, moves: Floats) -> Floats:
+        """Return the cost (n,) of ``moves`` (n,) away from the current setting."""
+        return np.asarray(self.up * np.maximum(moves, 0.0) - self.down * np.maximum(-moves, 0.0))
+
+
+@dataclass(frozen=True)
 class Objective:
-    """What a tonne costs: ``prices`` by outcome, ``lever_prices`` by lever (per unit of the lever and tonne).
+    """What a tonne costs: ``prices`` by outcome, and what moving a lever adds by ``lever_prices``.
 
     ``caution`` adds that many standard errors of the saving, as the members see it: 0 minimises the expected cost,
     a t quantile maximises the saving's lower confidence bound.
     """
 
     prices: Mapping[str, float]
-    lever_prices: Mapping[str, float] = field(default_factory=dict)
+    lever_prices: Mapping[str, LeverPrice] = field(default_factory=dict)
     caution: float = 0.0
 
     def __post_init__(self) -> None:
@@ -59,7 +71,8 @@ class Objective:
         Raises:
             SettingsError: as said.
         """
-        numbers = [*self.prices.values(), *self.lever_prices.values(), self.caution]
+        numbers = [*self.prices.values(), self.caution]
+        numbers += [number for price in self.lever_prices.values() for number in (price.up, price.down)]
         if not self.prices or not np.isfinite(numbers).all() or self.caution < 0:
             raise SettingsError(
                 f"objective: price at least one outcome, with finite numbers and caution >= 0, not {numbers}"
@@ -124,12 +137,11 @@ class Problem:
         # A helper that this bundle does not predict cannot be limited; the guard says so.
         self.limits = tuple(limit for limit in goal.limits if limit.outcome in outputs)
         self._members = tuple(name for name in goal.objective.prices if name + MEMBERS in outputs)
-        self._lever_prices = np.array([goal.objective.lever_prices.get(name, 0.0) for name in window.names])
         self.sides = (*(side.name for limit in self.limits for side in limit.sides), SUPPORT_SIDE)
         self._outputs = self._wanted()
         self._known: dict[int, float] = {}
         self._strides = np.cumprod([1, *self.sizes[:-1]])
-        self.home = surrogate.points(self.current[None, :])[0]
+        self.home: Points = surrogate.points(self.current[None, :])[0]
         at_home = self.surrogate.evaluate(self.home[None, :], self._outputs)
         self.allowed = self._sides_of(at_home)[0]
         self._home_members = self._member_cost(at_home) if goal.objective.caution else None
@@ -165,10 +177,14 @@ class Problem:
         """Say for each grid point (n, k) whether it keeps the joint limits."""
         return np.asarray((self.surrogate.levers(points) @ self._A.T <= self._b).all(axis=1))
 
+    def keeps(self, point: Points) -> bool:
+        """Say whether grid ``point`` (k,) keeps the joint limits and every predicted limit."""
+        return bool(self.keys(point[None, :])[0] < _BROKEN)
+
     def score(self, points: Points) -> Scores:
         """Return cost, excess and outputs of grid ``points`` (n, k)."""
         outputs = self.surrogate.evaluate(points, self._outputs)
-        cost = self.surrogate.levers(points) @ self._lever_prices
+        cost = self.lever_cost(points)
         for name, price in self.goal.objective.prices.items():
             cost = cost + price * outputs[name]
         if self._home_members is not None:
@@ -177,6 +193,14 @@ class Problem:
         cost = np.where(np.isnan(cost), np.inf, cost)
         excess = np.maximum(self._sides_of(outputs) - self.allowed, 0.0)
         return Scores(cost, excess, outputs)
+
+    def lever_cost(self, points: Points) -> Floats:
+        """Return what the levers' own moves to grid ``points`` (n, k) cost a tonne (n,)."""
+        moves = self.surrogate.levers(points) - self.current
+        total = np.zeros(len(points))
+        for name, price in self.goal.objective.lever_prices.items():
+            total += price.cost(moves[:, self.window.index(name)])
+        return total
 
     def _wanted(self) -> tuple[str, ...]:
         names = [*self.goal.objective.prices, SUPPORT]

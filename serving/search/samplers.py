@@ -32,11 +32,11 @@ def distributions(problem: Problem) -> dict[str, BaseDistribution]:
 
 
 class DescentSampler(BaseSampler):
-    """Coordinate descent over the cell's own grid, one accepted step a trial.
+    """Coordinate descent over the cell's own grid, one milestone a trial.
 
-    It sees the surrogate, not only the values it is told: whole lines along a lever are evaluated in a batch, and
-    what becomes a trial is the setting that a line ends on. When every start has come to rest, further trials walk
-    down from new random starts.
+    It sees the surrogate, not only the values it is told: whole lines along a lever are evaluated in a batch. What
+    becomes a trial is a setting better than all before it, or one where a start came to rest; when all have, further
+    trials walk down from new random starts.
     """
 
     def __init__(self, problem: Problem, count: int = 8, seed: int = 0) -> None:
@@ -52,7 +52,7 @@ class DescentSampler(BaseSampler):
     def plan(self) -> Walk:
         """Walk down from the next starts, queue the settings not proposed before, and return the walk."""
         walk = descend(self._problem, starts(self._problem, self._count, self._rng))
-        for point in walk.points:
+        for point in walk.milestones:
             key = tuple(point.tolist())
             if key not in self._seen:
                 self._seen.add(key)
