@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Group = Literal["voltage", "chemistry", "metal", "feed"]
 
 _SLACK = 1e-9
+_DECIMALS = 9  # writes 3.852, not 3.8520000000000003, and moves no setting that a plant could write
 _CHUNK = 200_000
 
 
@@ -68,8 +69,8 @@ class Lever:
 
     @property
     def decimals(self) -> int:
-        """Decimal places that write a multiple of the resolution exactly."""
-        return max(0, -math.floor(math.log10(self.resolution) + 1e-9)) + 3
+        """Decimal places that tell settings of this lever apart, with three to spare."""
+        return max(0, -math.floor(math.log10(self.resolution) + _SLACK)) + 3
 
     @property
     def steps_in_window(self) -> int:
@@ -336,7 +337,7 @@ def _grid(lever: Lever, current: float) -> Floats:
 
 def _at(lever: Lever, current: float, steps: int) -> float:
     """Return the setting ``steps`` resolutions from ``current``, written as a plant would write it."""
-    return round(current + steps * lever.resolution, lever.decimals) if steps else current
+    return round(current + steps * lever.resolution, _DECIMALS) if steps else current
 
 
 def _nearest(values: Floats, targets: Floats) -> NDArray[np.intp]:
