@@ -166,16 +166,13 @@ def settle(mean: Floats, values: Floats) -> Floats:
 
 
 def sample_liquidus_c(samples: Samples) -> Floats:
-    """Return the liquidus (s,) [degC] of each sample, as a recipe that reads them in order of sampling has it."""
+    """Return the liquidus (s,) [degC] of each sample, from what was reported no later than the sample itself."""
     bath = {name: np.full(len(samples), usual) for name, usual in USUAL_BATH.items()}
-    order = np.lexsort((samples.sampled_day, samples.cell))
     for name in set(USUAL_BATH) & set(samples.values):
-        mean, cell = np.array([np.nan]), -1
-        for i in order:
-            if samples.cell[i] != cell:
-                mean, cell = np.array([np.nan]), int(samples.cell[i])
-            mean = settle(mean, samples.values[name][i : i + 1])
-            if np.isfinite(mean[0]):
-                bath[name][i] = mean[0]
+        means: dict[int, Floats] = {}
+        for i, cell in enumerate(samples.cell.tolist()):  # in order of reporting
+            means[cell] = settle(means.get(cell, np.array([np.nan])), samples.values[name][i : i + 1])
+            if np.isfinite(means[cell][0]):
+                bath[name][i] = means[cell][0]
     excess = samples.values.get("excess_alf3_wt_pct", np.full(len(samples), np.nan))
     return liquidus_c({**bath, "excess_alf3_wt_pct": excess})
