@@ -18,7 +18,7 @@ def test_the_installation_names_its_extras() -> None:
     assert doctor.python().verdict in ("ok", "note")
     if not doctor.requirements("serving"):
         pytest.skip("superheat is not installed here")
-    assert doctor.requirements("serving") == ["onnxruntime"]
+    assert "onnxruntime" in doctor.requirements("serving")
     assert "lightgbm" in doctor.requirements("training")
     shown = {check.name: check for check in doctor.extras()}
     assert shown["extra serving"].verdict == "ok"
