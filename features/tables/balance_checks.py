@@ -113,20 +113,21 @@ def _current(history: History) -> list[Finding]:
     return findings
 
 
-def block_efficiency(history: History) -> tuple[Floats, Floats]:
-    """Return current efficiency (b, c) of blocks of about 60 days from taps and metal level, and the cells' age.
+def block_efficiency(history: History) -> Floats:
+    """Return current efficiency (b, c) of blocks of about 60 days from taps and metal level.
 
-    NaN where a block has too few known days. Metal in the cell counts: what the pad gained was made too.
+    NaN where a block has too few known days, or the cell stopped or was young: metal is poured in at a start-up.
+    Metal in the cell counts: what the pad gained was made too.
     """
     mass, level = history.signals.get("tap_mass_kg"), history.signals.get("metal_level_mm")
     current = history.signals["line_current_ka"]
     days, cells = len(history.dates), len(history.cell_ids)
     if mass is None or days < _LEAST_D:
-        return np.zeros((0, cells)), np.zeros((0, cells))
+        return np.zeros((0, cells))
     blocks = np.array_split(np.arange(days), max(1, days // _BLOCK_D))
     age = history.signals.get("cell_age_d", np.full((days, cells), np.nan))
+    run = _run_share(history)
     efficiency = np.full((len(blocks), cells), np.nan)
-    oldest = np.full((len(blocks), cells), np.nan)
     rise = float(metal_rise_rate(1.0, history.plant.metal_pad_area_m2))
     for b, block in enumerate(blocks):
         for c in range(cells):
@@ -136,13 +137,10 @@ def block_efficiency(history: History) -> tuple[Floats, Floats]:
                 continue
             gained = _gained(level[block, c]) / rise if level is not None else 0.0
             metal = float(tapped[good].mean()) + gained / len(block)
-            run = _run_share(history)[block, c].mean()
-            if run > 0.5:
-                efficiency[b, c] = current_efficiency_from_metal(
-                    metal, float(np.nanmean(current[block, c])) * run
-                )
-                oldest[b, c] = age[block, c][0]
-    return efficiency, oldest
+            if run[block, c].all() and not (age[block, c] < _YOUNG_D).any():
+                amperage = float(np.nanmean(current[block, c])) * float(run[block, c].mean())
+                efficiency[b, c] = current_efficiency_from_metal(metal, amperage)
+    return efficiency
 
 
 def _gained(level: Floats) -> float:
@@ -152,7 +150,7 @@ def _gained(level: Floats) -> float:
 
 
 def _efficiency(history: History) -> list[Finding]:
-    efficiency, age = block_efficiency(history)
+    efficiency = block_efficiency(history)
     if efficiency.size == 0 or not np.isfinite(efficiency).any():
         return []
     middle = float(np.median(efficiency[np.isfinite(efficiency)]))
@@ -167,7 +165,7 @@ def _efficiency(history: History) -> list[Finding]:
         ]
     findings = []
     over = np.flatnonzero((efficiency > 1.0).any(axis=0))
-    under = np.flatnonzero(((efficiency < _LOW_EFFICIENCY) & ~(age < _YOUNG_D)).any(axis=0))
+    under = np.flatnonzero((efficiency < _LOW_EFFICIENCY).any(axis=0))
     for code, cells, said, zh in (
         ("efficiency_over_one", over, "more metal than Faraday's law allows", "出铝量超过法拉第定律上限"),
         ("efficiency_low", under, "far less metal than its current makes", "出铝量远低于电流应产量"),

@@ -4,8 +4,8 @@ Column types, emptiness and plausible ranges come from the dictionary and are ch
 columns and rows (order of times, weights, repeated keys, the calendar) stand here. A row that breaks a rule is set
 aside with the reason, never mended. A table that breaks as a whole is refused.
 
-A cell out of operation is no fault: its voltage of zero is not a measurement of a running cell, so the impossible
-values of such a row become "not known" and the row stays. Anode effects, start-ups, amperage changes and the
+A cell out of operation is no fault: its voltage of zero is not a measurement of a running cell, so what such a row
+"measures" becomes "not known" and the row stays. Anode effects, start-ups, amperage changes and the
 transients of tapping and anode changes lie inside the ranges on purpose.
 """
 
@@ -183,7 +183,8 @@ def _unknown_while_stopped(
     frame = frame.copy()
     for name in _signals(frame, layout):
         of, values = around.signal(name), frame[name].to_numpy(copy=True)
-        values[stopped & ~((values >= of.low) & (values <= of.high))] = np.nan
+        impossible = ~((values >= of.low) & (values <= of.high)) if of.role != "measured" else True
+        values[stopped & impossible] = np.nan
         frame[name] = values
     return frame
 

@@ -276,6 +276,6 @@ def _stopped_note(checked: Checked, layout: Layout) -> list[Finding]:
     if not checked.stopped_rows:
         return []
     rows = checked.stopped_rows
-    text = f"{rows} cell days are of cells out of operation: their impossible values count as not known"
-    zh = f"{rows} 个槽日处于停槽状态，其不可能的读数按未知处理"
+    text = f"{rows} cell days are of cells out of operation: what they measure counts as not known"
+    zh = f"{rows} 个槽日处于停槽状态，其测量值按未知处理"
     return [Finding("stopped_cells", "info", layout.name, "", text, zh, {"rows": rows})]

@@ -1,7 +1,7 @@
 """Findings about instruments: which signal of which cell is not to be trusted, and what its numbers show."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from features.tables.instruments import (
     most_common,
     noisier,
     pile_ups,
+    ramps,
     resolution,
     scale_jumps,
     shifts,
@@ -40,7 +41,7 @@ class Instrument:
 _INSTRUMENTS: Mapping[str, Instrument] = {
     "cell_voltage_v": Instrument("cell_days", 0.06, 0.03),
     "noise_mv": Instrument("cell_days", 20.0, 10.0, never_zero=True),
-    "bath_temperature_c": Instrument("cell_days", 15.0, 8.0),
+    "bath_temperature_c": Instrument("cell_days", 15.0, 12.0),
     "metal_level_mm": Instrument("cell_days", 60.0, 40.0),
     "bath_level_mm": Instrument("cell_days", 60.0, 30.0),
     "alumina_fed_kg_d": Instrument("cell_days", 2500.0, 500.0, never_zero=True),
@@ -53,6 +54,7 @@ _ALSO_CLIPPED: Mapping[str, str] = {
     "cell_age_d": "cell_days",
     "tap_mass_kg": "taps",
 }
+_FILLED = ("alf3_dose_kg_d", "alf3_fed_kg_d", "set_voltage_v", "beam_travel_mm", "tap_mass_kg")
 _PAIRS = (
     ("set_voltage_v", "cell_voltage_v"),
     ("alf3_dose_kg_d", "alf3_fed_kg_d"),
@@ -77,6 +79,7 @@ _SHOWN = 6
 
 def instrument_findings(history: History, events: Events) -> list[Finding]:
     """Return the findings about every measured signal of ``history``, the declared sensors among them."""
+    history = _in_operation(history)
     findings: list[Finding] = []
     for name, instrument in _judged(history).items():
         values = history.signals.get(name)
@@ -88,7 +91,15 @@ def instrument_findings(history: History, events: Events) -> list[Finding]:
     for name, table in _ALSO_CLIPPED.items():
         if name in history.signals:
             findings += _range_ends(history, name, table)
-    return [*findings, *_held(history), *_swapped(history), *_other_scales(history)]
+    return [*findings, *_filled_in(history), *_held(history), *_swapped(history), *_other_scales(history)]
+
+
+def _in_operation(history: History) -> History:
+    """Return ``history`` without what stopped cells report."""
+    run = history.signals.get("run_minutes")
+    if run is None or not (run == 0.0).any():
+        return history
+    return replace(history, signals={n: np.where(run == 0.0, np.nan, v) for n, v in history.signals.items()})
 
 
 def _judged(history: History) -> Mapping[str, Instrument]:
@@ -257,13 +268,30 @@ def _evidence(history: History, places: Sequence[Place], measure: str) -> dict[s
     }
 
 
+def _filled_in(history: History) -> list[Finding]:
+    """Return signals with values that somebody interpolated before the file was exported."""
+    findings = []
+    for name in (*_judged(history), *_FILLED):
+        values = history.signals.get(name)
+        filled = () if values is None else ramps(values)
+        if filled:
+            of = _signal(history, name)
+            text = f"{name} runs on a straight slope to the last digit in {_cells(history, filled)}: filled in, not measured"
+            zh = f"{of.meaning_zh}严格线性变化，为插值而非测量：{_cells(history, filled)}"
+            table = "taps" if name in ("tap_mass_kg", "tap_target_kg") else "cell_days"
+            findings.append(
+                Finding("interpolated", "warning", table, name, text, zh, _evidence(history, filled, "days"))
+            )
+    return findings
+
+
 def _held(history: History) -> list[Finding]:
-    """Return cells whose whole record repeats day after day: nobody measured, the last values were written again."""
+    """Return cells whose record repeats day after day: nobody measured, values were written again."""
     stood = held([history.signals[name] for name in _MOVES_DAILY if name in history.signals])
     if not stood:
         return []
-    text = f"every measured value repeats day after day in {_cells(history, stood)}: the last record was held"
-    zh = f"所有测量值逐日重复（记录被保持，并非测量）：{_cells(history, stood)}"
+    text = f"voltage, noise and feed repeat day after day in {_cells(history, stood)}: held or filled in, not measured"
+    zh = f"电压、噪声、加料等逐日重复（保持或填补值，并非测量）：{_cells(history, stood)}"
     return [Finding("record_held", "error", "cell_days", "", text, zh, _evidence(history, stood, "days"))]
 
 

@@ -17,16 +17,17 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _SPIKE, _QUIET = 10.0, 4.0
-_WINDOW = 14
-_STEP = 8.0
+_WINDOW = 21
+_STEP = 6.0
 _SHARP = 0.7
 _SCALE_JUMP = 5.0
 _DRIFT, _TREND = 5.0, 0.85
 _MORE_NOISE = 3.0
-_PILE, _PILE_COUNT, _PILE_SHARE, _NEIGHBOURS, _DISTINCT = 4.0, 10, 0.005, 5, 15
+_PILE, _PILE_COUNT, _PILE_SHARE, _NEIGHBOURS, _DISTINCT = 3.0, 10, 0.005, 5, 15
 _CHANCE = 1e-6
 _SHORTEST_RUN = 7
 _HELD_SIGNALS, _HELD_DAYS = 4, 3
+_RAMP_DAYS = 4
 _GRIDS = tuple(base * 10.0**power for power in range(-4, 4) for base in (1.0, 2.0, 2.5, 5.0))
 _LINE = 5
 """From this many cells on, a line's median is worth comparing with."""
@@ -140,21 +141,42 @@ def frozen(values: Floats) -> tuple[Place, ...]:
 
 
 def held(records: Sequence[Floats]) -> tuple[Place, ...]:
-    """Return cells whose whole record stands still: every one of ``records``, each (t, c), repeats the day before.
+    """Return cells whose record stands still: four or more of ``records``, each (t, c), repeat the day before.
 
-    At least four of them must be known and all must repeat, three days in a row or longer; ``size`` is the run.
+    It must last three days or longer; ``size`` is the run in days, the first included.
     """
     if len(records) < _HELD_SIGNALS:
         return ()
-    stacked = np.stack(list(records))
-    steps = np.diff(stacked, axis=1)
-    known = np.isfinite(steps)
-    still = (known.sum(axis=0) >= _HELD_SIGNALS) & ((steps == 0.0) | ~known).all(axis=0)
+    still = (np.diff(np.stack(list(records)), axis=1) == 0.0).sum(axis=0) >= _HELD_SIGNALS
     found = []
     for cell in range(still.shape[1]):
         start, length = _longest_run(still[:, cell])
         if length >= _HELD_DAYS:
             found.append(Place(cell, start, float(length + 1)))
+    return tuple(found)
+
+
+def ramps(values: Floats) -> tuple[Place, ...]:
+    """Return runs of ``values`` (t, c) that lie on a straight slope to the last digit: filled in, not measured.
+
+    A whole-number ramp may be chance, so most of a run's values must lie beside the grid on which the signal is
+    recorded. ``size`` is the run in days, the longest a cell.
+    """
+    grid = resolution(values)
+    slope = np.diff(values, axis=0)
+    scale = 1e-7 * float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    straight = (np.abs(np.diff(slope, axis=0)) <= scale) & (np.abs(slope[1:]) > 10.0 * scale)
+    found = []
+    for cell in range(values.shape[1]):
+        start, length = _longest_run(straight[:, cell])
+        run = values[start : start + length + 2, cell]
+        beside = (
+            np.abs(run / grid - np.round(run / grid)) > 1e-6
+            if grid > 0.0
+            else np.ones(len(run), dtype=np.bool_)
+        )
+        if length >= _RAMP_DAYS and beside.mean() >= 0.5:
+            found.append(Place(cell, start, float(length + 2)))
     return tuple(found)
 
 
@@ -203,18 +225,16 @@ def shifts(values: Floats, eventful: Mask, least: float) -> tuple[Place, ...]:
     scale = float(spread(before_after))
     if not np.isfinite(scale):
         return ()
-    sharp = _level_changes(values, 3)
-    near_event = widen(eventful, before=3, after=3)
-    limit = max(_STEP * scale, least)
+    sharp = np.abs(_level_changes(values, 3))
+    sudden = (sharp > _SHARP * np.abs(before_after)) & ~widen(eventful, before=3, after=3)
+    sizes = np.where(sudden, before_after, np.nan)
     found = []
     for cell in range(values.shape[1]):
-        change = np.where(near_event[:, cell], np.nan, before_after[:, cell])
-        if not np.isfinite(change).any():
-            continue
-        day = int(np.nanargmax(np.abs(change)))
-        size = float(change[day])
-        if abs(size) > limit and abs(sharp[day, cell]) > _SHARP * abs(size):
-            found.append(Place(cell, day, size))
+        column = sizes[:, cell]
+        if np.isfinite(column).any():
+            day = int(np.nanargmax(np.abs(column)))
+            if abs(column[day]) > max(_STEP * scale, least):
+                found.append(Place(cell, day, float(column[day])))
     return tuple(found)
 
 
@@ -248,16 +268,15 @@ def scale_jumps(values: Floats) -> tuple[Place, ...]:
     """
     positive = np.where(values > 0.0, values, np.nan)
     logs = np.log(positive)
-    changes = _level_changes(logs, _WINDOW // 2)
-    sharp = _level_changes(logs, 3)
+    lasting, sharp = _level_changes(logs, 7), _level_changes(logs, 3)
+    certain = np.fmin(np.abs(lasting), np.where(np.isfinite(sharp), np.abs(sharp), 0.0))
     found = []
     for cell in range(values.shape[1]):
-        column = changes[:, cell]
-        if not np.isfinite(column).any():
+        if not np.isfinite(certain[:, cell]).any():
             continue
-        day = int(np.nanargmax(np.abs(column)))
-        if min(abs(float(column[day])), abs(float(np.nan_to_num(sharp[day, cell])))) > math.log(_SCALE_JUMP):
-            found.append(Place(cell, day, float(np.exp(column[day]))))
+        day = int(np.nanargmax(certain[:, cell]))
+        if certain[day, cell] > math.log(_SCALE_JUMP):
+            found.append(Place(cell, day, float(np.exp(lasting[day, cell]))))
     return tuple(found)
 
 

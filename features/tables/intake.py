@@ -214,9 +214,8 @@ def _odd_levels(
 
 def _missing_states(cells: list[object], name: str, raw: RawTable, layout: Layout) -> list[Finding]:
     """Return a finding that counts the texts which stand where a value should."""
-    texts = Counter(
-        cell.strip() for cell in cells if isinstance(cell, str) and cell.strip() and is_missing(cell)
-    )
+    written = Counter(cell for cell in cells if isinstance(cell, str) and cell.strip())
+    texts = Counter({text.strip(): count for text, count in written.items() if is_missing(text)})
     if not texts:
         return []
     count = sum(texts.values())

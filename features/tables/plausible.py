@@ -46,8 +46,8 @@ TYPICAL: Mapping[str, tuple[float, float]] = {
 }
 
 TYPICAL_PER_KA: Mapping[str, tuple[float, float]] = {
-    "alumina_feed_kg_d": (6.0, 35.0),
-    "alumina_fed_kg_d": (6.0, 35.0),
+    "alumina_feed_kg_d": (6.0, 30.0),
+    "alumina_fed_kg_d": (6.0, 30.0),
     "tap_mass_kg": (2.0, 32.0),
     "tap_target_kg": (2.0, 32.0),
 }
@@ -136,5 +136,5 @@ def refuse_wrong_units(
     misfits = [m for m in found if m is not None]
     explained = [m for m in misfits if m.fitting_unit is not None or m.fitting_factor is not None]
     if explained:
-        raise UnitError(f"{where}: wrong unit: " + "; ".join(m.sentence() for m in explained))
+        raise UnitError(f"{where}: wrong unit: " + "; ".join(m.sentence() for m in misfits))
     return tuple(misfits)

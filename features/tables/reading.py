@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from python_calamine import CalamineError
 
 from features.errors import ContractError, InputError, MappingError
 from features.tables.delimited import decode, delimiter_of, header_name, rows_of
@@ -138,7 +139,7 @@ def _read_excel(file: Path, dialect: Dialect, expected: Collection[str]) -> RawT
             if dialect.sheet is not None and dialect.sheet not in names:
                 raise MappingError(f"{file.name}: no sheet {dialect.sheet!r}; it has {names}")
             grids = {name: _sheet(book, name) for name in wanted}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, CalamineError) as error:
         raise InputError(f"{file.name} cannot be read as Excel: {error}; export it again") from error
     ranked = {name: _header_row(grid, dialect, expected) for name, grid in grids.items()}
     best = max(found for _, found in ranked.values())

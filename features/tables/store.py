@@ -167,9 +167,8 @@ def read_frames(directory: str | Path) -> tuple[Plant, tuple[Signal, ...], dict[
 
 
 def is_canonical(directory: str | Path) -> bool:
-    """Say whether ``directory`` looks like one that ``write_tables`` wrote."""
-    folder = Path(directory)
-    return (folder / PLANT_FILE).is_file() and (folder / "cell_days.parquet").is_file()
+    """Say whether ``directory`` is meant as one that ``write_tables`` wrote: it says which plant it is of."""
+    return (Path(directory) / PLANT_FILE).is_file()
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

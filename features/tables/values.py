@@ -38,11 +38,11 @@ ISO_DATES = (
 """Year first, so that no day is taken for a month; other orders are declared."""
 
 _FIRST_YEAR, _LAST_YEAR = 1950, 2200
-_COMMA_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-_DOT_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?")
-_COMMA_DECIMAL = re.compile(r"[+-]?[\d.]*,\d*")
+_COMMA_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_DOT_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?")
+_COMMA_DECIMAL = re.compile(r"[+-]?[0-9.]*,[0-9]*")
 _STRAY = 0.05
-_DIGITS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DIGITS = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ def is_missing(cell: object, further: Collection[str] = ()) -> bool:
     text = str(cell).strip()
     if text.lower() in MISSING or text in further:
         return True
-    if isinstance(cell, (int, float)):
-        return any(_number_or_none(value) == cell for value in further)
-    return False
+    number = _number_or_none(text) if further else None
+    return number is not None and any(_number_or_none(value) == number for value in further)
 
 
 def _number_or_none(text: str) -> float | None:
@@ -116,21 +115,27 @@ def settle_marks(cells: Iterable[object], decimal: str | None, thousands: str | 
 
 def parse_numbers(cells: Sequence[object], marks: Marks, further: Collection[str] = ()) -> Parsed:
     """Return ``cells`` (n,) as float64, NaN where there is no value; a text that is no number is a problem."""
-    n = len(cells)
-    values, missing = np.full(n, np.nan), np.zeros(n, dtype=np.bool_)
-    problem = np.full(n, "", dtype=object)
-    for i, cell in enumerate(cells):
-        if is_missing(cell, further):
-            missing[i] = True
-            continue
-        number = _number(cell, marks)
-        if number is None:
-            problem[i] = "not a number"
-        elif not math.isfinite(number):
-            problem[i] = "not a finite number"
-        else:
-            values[i] = number
-    return Parsed(values, missing, problem)
+    seen: dict[tuple[type, object], tuple[float, bool, str]] = {}
+    read: list[tuple[float, bool, str]] = []
+    for cell in cells:
+        key = type(cell), cell  # True is no 1 and 1.0 no "1.0"
+        if key not in seen:
+            seen[key] = _read_number(cell, marks, further)
+        read.append(seen[key])
+    values, missing, problem = zip(*read, strict=True) if read else ((), (), ())
+    return Parsed(
+        np.array(values, dtype=np.float64), np.array(missing, dtype=np.bool_), np.array(problem, dtype=object)
+    )
+
+
+def _read_number(cell: object, marks: Marks, further: Collection[str]) -> tuple[float, bool, str]:
+    """Return a cell's number (NaN where there is none), whether it holds no value, and what is wrong with it."""
+    if is_missing(cell, further):
+        return math.nan, True, ""
+    number = _number(cell, marks)
+    if number is None:
+        return math.nan, False, "not a number"
+    return (number, False, "") if math.isfinite(number) else (math.nan, False, "not a finite number")
 
 
 def _number(cell: object, marks: Marks) -> float | None:
