@@ -20,7 +20,10 @@ _SCALE_TREES = BoostingSettings(trees=40, leaves=6, learning_rate=0.05, min_rows
 _FLOOR_SHARE = 0.25
 """A scale below this share of the mean absolute residual is not believed."""
 _LEAST_REGIME = 60
-"""A regime with fewer calibration rows than this borrows the other's width."""
+"""A regime with fewer calibration rows than this has no width of its own."""
+_UNSEEN = 2.0
+"""Such a regime is predicted worse than any that was seen, by how much nobody knows: this factor, and the support
+score, say so."""
 _LEAST_BLOCK = 200
 _PROTOTYPES = 64
 _LLOYD_ROUNDS = 25
@@ -60,7 +63,7 @@ def calibrate(task: Task, residuals: Residuals, coverage: float, age: tuple[int,
         for name, mask in (("mature", residuals.mature), ("young", ~residuals.mature))
         if mask.sum() >= _LEAST_REGIME
     }
-    widest = max(q.values()) if q else _width(ratio, coverage, residuals.groups)
+    widest = _UNSEEN * max(q.values(), default=_width(ratio, coverage, residuals.groups))
     return Interval(
         scale=_scale(task, size, np.ones(len(size), dtype=bool)),
         floor=floor,

@@ -241,11 +241,23 @@ def tune_family(
 
     A trial's figure is the mean absolute error relative to the line alone, averaged over the targets and the
     current efficiency that the composed targets hang on.
+
+    Raises:
+        TargetUnavailableError: no outcome has labels enough.
     """
     single = replace(shop, weights=np.ones((len(shop.rows), 1)))
     judged = [name for name in outcomes if name in (*TARGETS, EFFICIENCY)]
-    chosen = list(cuts.blocks[-_TUNED_BLOCKS:])
-    jobs = [(cut, name) for cut in chosen for name in judged if cut.block(shop.rows, name).any()]
+    chosen = cuts.blocks[-_TUNED_BLOCKS:]
+    pairs = [(cut, name) for cut in chosen for name in judged]
+    jobs = [
+        (cut, name)
+        for cut, name in pairs
+        if cut.train(shop.rows, name).sum() >= _LEAST_LABELS and cut.block(shop.rows, name).any()
+    ]
+    if not jobs:
+        raise TargetUnavailableError(
+            f"none of {', '.join(judged) or 'the outcomes'} has labels enough to tune on"
+        )
     lines = {
         (cut.at, name): fit_linear(single.task(name, cut.train(shop.rows, name)), shop.settings.linear)
         for cut, name in jobs
@@ -266,7 +278,7 @@ def tune_family(
             return float(errors[0]), float(errors[1])
 
         found = shop.each(one, jobs)
-        totals = {name: np.zeros(2) for name in judged}
+        totals = {name: np.zeros(2) for _, name in jobs}
         for (_, name), pair in zip(jobs, found, strict=True):
             totals[name] += pair
         return {name: float(total[0] / total[1]) for name, total in totals.items() if total[1] > 0}

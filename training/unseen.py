@@ -20,7 +20,8 @@ from training.families import (
 from training.rolling import Origin
 from training.scores import Score, block_draws, score
 from training.selection import BLEND, Choice
-from training.structures import Bools, Floats, Ints, Structure, predict
+from training.splits import cell_folds
+from training.structures import Bools, Floats, Structure, predict
 
 _MEMBERS = 2
 """Members of these fits: their mean is what is judged, not their spread."""
@@ -44,7 +45,7 @@ def unseen_cells(
     faces after a relining; ``cell_mean`` is then the mean of the other cells.
     """
     rows = shop.rows
-    groups = cell_groups(rows.cell, shop.settings.cell_folds, shop.settings.seed)
+    groups = cell_folds(rows.cell, shop.settings.cell_folds, shop.settings.seed)
     needed = [name for name in choices if name in {*targets, ENERGY, VOLTAGE, EFFICIENCY}]
     found: dict[str, dict[str, Floats]] = {
         name: {key: np.full(len(rows), np.nan) for key in ("champion", "cell_mean", "ridge_plain")}
@@ -63,14 +64,6 @@ def unseen_cells(
             found[name]["cell_mean"][out] = cell_mean(asked, part.rows.take(train), name)
             found[name]["ridge_plain"][out] = predict(plain_ridge(part, name, train), asked.z)
     return {name: _scores(shop, cut.block(rows, name), name, found[name]) for name in targets}
-
-
-def cell_groups(cell: Ints, folds: int, seed: int) -> Ints:
-    """Return (n,) the group of each row's cell; groups differ by at most one cell."""
-    cells = np.unique(cell)
-    group = np.empty(len(cells), dtype=np.int64)
-    group[np.random.default_rng(seed).permutation(len(cells))] = np.arange(len(cells)) % folds
-    return np.asarray(group[np.searchsorted(cells, cell)])
 
 
 def _scores(shop: Workshop, here: Bools, name: str, found: Mapping[str, Floats]) -> dict[str, Score]:

@@ -13,27 +13,41 @@ _EQUAL_PULL = 0.02
 """Pull towards equal weights, relative to the spread of the predictions: families much alike share the weight."""
 
 
+_HEAVY = 1e4
+_ROUNDS = 4
+"""Rounds of reweighting from squared towards absolute error: a few start-up days do not decide for all others."""
+
+
 def blend_weights(predictions: Mapping[str, Floats], y: Floats) -> dict[str, float]:
-    """Return family -> weight >= 0, summing to one, that minimise the squared error on out-of-block rows.
+    """Return family -> weight >= 0, summing to one, that minimise the absolute error on out-of-block rows.
 
     predictions: family -> (n,); y (n,). Families below 5 % are dropped and the rest weighted anew.
     """
     names = list(predictions)
-    weights = _convex(np.stack([predictions[name] for name in names], axis=1), y)
+    weights = _robust(np.stack([predictions[name] for name in names], axis=1), y)
     kept = [name for name, weight in zip(names, weights, strict=True) if weight >= _LEAST_WEIGHT]
-    weights = _convex(np.stack([predictions[name] for name in kept], axis=1), y)
+    weights = _robust(np.stack([predictions[name] for name in kept], axis=1), y)
     return {name: float(weight) for name, weight in zip(kept, weights, strict=True)}
 
 
-def _convex(x: Floats, y: Floats) -> Floats:
-    """Return (p,) weights on the simplex: non-negative least squares with the sum held by a heavy row."""
-    n, p = x.shape
-    spread = float(np.std(y - x.mean(axis=1))) + 1e-12
-    deviation = (x - y[:, None]) / spread / np.sqrt(n)  # sum w = 1 turns |xw - y| into |(x - y) w|
+def _robust(x: Floats, y: Floats) -> Floats:
+    """Return (p,) weights on the simplex for x (n, p), y (n,) by reweighted non-negative least squares."""
+    weights = np.full(x.shape[1], 1 / x.shape[1])
+    for _ in range(_ROUNDS):
+        error = np.abs(y - x @ weights)
+        typical = float(np.median(error)) + 1e-12
+        weights = _convex(x, y, 1 / np.maximum(error, typical))
+    return weights
+
+
+def _convex(x: Floats, y: Floats, row: Floats) -> Floats:
+    """Return (p,) weights on the simplex: non-negative least squares with the sum held by a heavy equation."""
+    p = x.shape[1]
+    scale = np.sqrt(row / np.sum(row * np.square(y - x.mean(axis=1)) + 1e-300))
+    deviation = (x - y[:, None]) * scale[:, None]  # where weights sum to one, |xw - y| is |(x - y) w|
     pull = np.sqrt(_EQUAL_PULL) * np.eye(p)
-    heavy = 1e4 * np.ones((1, p))
-    left = np.concatenate([deviation, pull, heavy])
-    right = np.concatenate([np.zeros(n), np.full(p, np.sqrt(_EQUAL_PULL) / p), [1e4]])
+    left = np.concatenate([deviation, pull, np.full((1, p), _HEAVY)])
+    right = np.concatenate([np.zeros(len(y)), np.full(p, np.sqrt(_EQUAL_PULL) / p), [_HEAVY]])
     weights, _ = nnls(left, right)
     return np.asarray(weights / weights.sum())
 
