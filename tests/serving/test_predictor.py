@@ -368,7 +368,7 @@ def test_a_shape_that_asks_for_all_memory_is_refused(bundle: Path) -> None:
 def test_random_damage_is_refused_by_name_even_where_every_hash_fits(bundle: Path) -> None:
     """Nothing but our own error comes out, and most of it is found without the hash's help."""
     whole, draw, refused = (bundle / MODEL).read_bytes(), np.random.default_rng(8), 0
-    for _ in range(50):
+    for _ in range(30):
         damaged = bytearray(whole)
         for place in draw.integers(0, len(whole), 3):
             damaged[place] ^= int(draw.integers(1, 256))
@@ -376,7 +376,7 @@ def test_random_damage_is_refused_by_name_even_where_every_hash_fits(bundle: Pat
             Predictor.open(resealed(bundle, model=bytes(damaged)))
         except BundleCorruptError:
             refused += 1
-    assert refused >= 25
+    assert refused >= 15
 
 
 class Watch:

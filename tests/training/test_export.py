@@ -62,9 +62,9 @@ def with_trees(model: FittedModel, change: Any) -> FittedModel:
 
 
 def test_a_hundred_thousand_rows_agree_on_every_kind_of_structure() -> None:
-    model = fitted()
+    model = fitted(3, 12, 6)
     given_rows = rows(40_000, seed=11)
-    planted = plant(given_rows, landmarks(model), model.recipe.lever_columns, 60_000, seed=12)
+    planted = plant(given_rows, landmarks(model.outcomes), model.recipe.lever_columns, 60_000, seed=12)
     X = np.concatenate([given_rows, planted, extremes(given_rows)])
     graph = write_graph(model, X.shape[1])
     want = Parity(X, answers(model, model.design(X)))
@@ -89,19 +89,8 @@ def booster(
 
 
 def on_thresholds(ensemble: TreeEnsemble, X: Rows, n: int, seed: int) -> Rows:
+    out = plant(X, landmarks(ensemble), (), n, seed)
     draw = np.random.default_rng(seed)
-    out = X[draw.integers(0, len(X), n)].copy()
-    trees = [tree for member in ensemble.member_trees for tree in member]
-    feature = np.concatenate([tree.feature for tree in trees])
-    threshold = np.concatenate([tree.threshold for tree in trees])
-    for column in np.unique(feature):
-        near = draw.choice(threshold[feature == column], n).astype(np.float32)
-        step = draw.integers(-1, 2, n)
-        near = np.where(step < 0, np.nextafter(near, np.float32(-np.inf)), near)
-        near = np.where(step > 0, np.nextafter(near, np.float32(np.inf)), near)
-        mine = draw.random(n) < 0.8
-        out[mine, column] = near[mine]
-    out[draw.random(out.shape) < 0.08] = np.nan
     out[draw.random(out.shape) < 0.005] = LARGE
     out[draw.random(out.shape) < 0.005] = -LARGE
     tiny = draw.random(out.shape) < 0.02
@@ -283,7 +272,7 @@ def test_support_is_the_lowest_view_flat_beyond_its_table_and_whole_on_a_prototy
 
 def test_rows_are_planted_on_thresholds_and_on_both_sides() -> None:
     model, X = fitted(), rows(500, seed=51)
-    marks = landmarks(model)
+    marks = landmarks(model.outcomes)
     planted = plant(X, marks, model.recipe.lever_columns, 500, seed=52)
     assert planted.dtype == np.float32
     assert 0.05 < np.isnan(planted).mean() < 0.25

@@ -4,7 +4,7 @@ A tree's threshold is a double and its input a float32. A row that stands on the
 is answered alike by two programs only if both compare in double; rows drawn from data almost never stand there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from features.design import LeverColumns
 from training.confidence import Interval
-from training.fitted import FittedModel
 from training.structures import Floats, Inputs, Tree
 
 Rows = NDArray[np.float32]
@@ -23,22 +22,33 @@ _LARGE = np.finfo(np.float32).max
 _EXTREMES = np.array(
     [0.0, -0.0, 1e-45, -1e-45, 1e-35, -1e-35, 1.0, -1.0, 1e30, -1e30, _LARGE, -_LARGE], dtype=np.float32
 )
-_MISSING_SHARE = 0.1
+MISSING_SHARE = 0.1
 
 
-def landmarks(fitted: FittedModel) -> dict[int, Floats]:
-    """Return design column -> sorted numbers (p,) at which some part of ``fitted`` changes course."""
+def landmarks(whole: object) -> dict[int, Floats]:
+    """Return design column -> sorted numbers (p,) at which some part of ``whole`` changes course.
+
+    ``whole``: a structure, a fitted outcome, or a mapping or tuple of them.
+    """
     found: dict[int, list[Floats]] = {}
-    for part in _parts(fitted.outcomes):
+    for part in _parts(whole):
         for column, values in _marks(part):
             found.setdefault(column, []).append(values)
     return {column: np.unique(np.concatenate(found[column])) for column in sorted(found)}
 
 
-def plant(rows: Rows, marks: dict[int, Floats], levers: LeverColumns, count: int, seed: int) -> Rows:
+def plant(
+    rows: Rows,
+    marks: dict[int, Floats],
+    levers: LeverColumns,
+    count: int,
+    seed: int,
+    missing_share: float = MISSING_SHARE,
+) -> Rows:
     """Return ``count`` rows (count, d) made from ``rows`` (n, d): every column on or beside one of its marks.
 
-    A mark on a lever's move becomes the lever's value: the reference plus the mark. One value in ten is NaN.
+    A mark on a lever's move becomes the lever's value: the reference plus the mark. ``missing_share`` of the values
+    become NaN, in any column.
     """
     draw = np.random.default_rng(seed)
     planted = rows[np.arange(count) % len(rows)].copy()
@@ -50,7 +60,7 @@ def plant(rows: Rows, marks: dict[int, Floats], levers: LeverColumns, count: int
             half = draw.random(count) < 0.5
             beside = _beside(marks[width + move], planted[:, reference].astype(np.float64), draw)
             planted[half, lever] = beside[half]
-    planted[draw.random(planted.shape) < _MISSING_SHARE] = np.nan
+    planted[draw.random(planted.shape) < missing_share] = np.nan
     return planted
 
 
@@ -66,16 +76,19 @@ def extremes(rows: Rows) -> Rows:
 def _beside(marks: Floats, offset: Floats, draw: np.random.Generator) -> Rows:
     """Return (n,) float32: for each row ``offset + a mark`` or a float32 neighbour of it."""
     n = len(offset)
-    value = (offset + draw.choice(marks, n)).astype(np.float32)
+    # A threshold beyond float32 parts only missing from present.
+    value = np.clip(offset + draw.choice(marks, n), -_LARGE, _LARGE).astype(np.float32)
     toward = draw.choice(np.array(_NUDGES, dtype=np.float32), n)
-    return np.asarray(np.where(np.isnan(toward), value, np.nextafter(value, toward)), dtype=np.float32)
+    with np.errstate(over="ignore"):
+        beside = np.where(np.isnan(toward), value, np.nextafter(value, toward))
+    return np.asarray(np.clip(beside, -_LARGE, _LARGE), dtype=np.float32)
 
 
 def _parts(value: object) -> Iterator[object]:
     """Walk every tree, input range and interval inside ``value``."""
     if isinstance(value, Tree | Inputs | Interval):
         yield value
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         value = tuple(value.values())
     if isinstance(value, tuple):
         for inner in value:

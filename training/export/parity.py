@@ -54,7 +54,7 @@ def check_parity(fitted: FittedModel, model: bytes, rows: Rows, plan: ParityPlan
         ExportError: a row differs by more than 1e-6 relative, or is answered by no number; names the rows.
     """
     given = rows[_evenly(len(rows), plan.checked)]
-    edge = plant(given, landmarks(fitted), fitted.recipe.lever_columns, plan.planted, fitted.seed)
+    edge = plant(given, landmarks(fitted.outcomes), fitted.recipe.lever_columns, plan.planted, fitted.seed)
     ends = extremes(given)
     everything = np.concatenate([given, edge, ends])
     parity = expected(fitted, everything)
