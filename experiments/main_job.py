@@ -47,13 +47,18 @@ class JobSettings:
     @property
     def training(self) -> TrainSettings:
         """The training settings behind it."""
-        settings = TrainSettings(seed=self.seed, workers=usable_cores())
-        return settings.quick() if self.quick else settings
+        return training_settings(self.seed, self.quick)
 
     @property
     def model_name(self) -> str:
         """What the model is registered as; a quick one never meets a real one."""
         return f"{MODEL_NAME}-quick" if self.quick else MODEL_NAME
+
+
+def training_settings(seed: int, quick: bool) -> TrainSettings:
+    """Return the training settings of a run; a quick one leaves out the check on cells never seen."""
+    settings = TrainSettings(seed=seed, workers=usable_cores())
+    return replace(settings.quick(), cell_folds=0) if quick else settings
 
 
 def run(settings: JobSettings, console: Console) -> RunSummary:
@@ -111,7 +116,10 @@ class _Job:
             found = advise_all(predictor, prepared.history, advice, meter)
             write_recommendations(found, self._staging)
         rows = as_rows(found)
-        about = About(self._settings.seed, self._settings.quick, advice.confidence, self._logbook.shown)
+        # Bounds are one-sided at that confidence each, so between them lies less.
+        about = About(
+            self._settings.seed, self._settings.quick, 2 * advice.confidence - 1, self._logbook.shown
+        )
         draft = summarise(prepared, fitted, info, parity, rows, about)
         with self._stages.stage("Writing the report") as meter:
             content = report_content(draft, prepared, fitted, predictor, rows, meter)
@@ -153,4 +161,4 @@ def show_result(summary: RunSummary, out: Path, console: Console) -> None:
     seconds = sum(summary.seconds.values())
     lines.append(f"bundle {summary.bundle.digest[:12]}; everything is in {out} after {seconds:.0f} s")
     for line in lines:
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from experiments.bench.table import BenchMeta, BenchTable, usable_cores
 from experiments.logbook import Logbook
-from experiments.main_job import MODEL_NAME, export, train
+from experiments.main_job import MODEL_NAME, export, train, training_settings
 from experiments.output import fresh_result
 from experiments.prepare import Prepared, prepare, read_record
 from experiments.progress import Stages
@@ -63,8 +63,7 @@ def train_bundle(job: TrainJob, console: Console) -> None:
         InputError: the data, the mapping or the tracking store is not what it should be.
     """
     stages = Stages(5, console)
-    settings = TrainSettings(seed=job.seed, workers=usable_cores())
-    settings = settings.quick() if job.quick else settings
+    settings = training_settings(job.seed, job.quick)
     prepared = _prepared(job.data, job.mapping, settings, stages, job.levers)
     logbook = Logbook(job.tracking_uri, job.out.absolute().parent)
     with logbook.run(f"{MODEL_NAME}-train", settings):

@@ -127,7 +127,7 @@ class Saving:
     """What the recommendations are expected to save, for the line (held and abstaining cells count as nothing saved).
 
     Cells share one model, so its errors are taken as fully shared: the bounds of the cells add up. ``*_moved`` is the
-    mean over the moved cells alone.
+    mean over the moved cells alone. ``confidence`` is that of the interval, both sides together.
     """
 
     confidence: float

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.report.charts import Bar, intervals
+from experiments.report.names import constraint_words, reason_words
 from experiments.report.numbers import figure, lever_words, money, signed, spread
 from experiments.report.words import Words
 from experiments.summary import Estimate, RunSummary, Saving
 
 Row = Mapping[str, Any]
-_SHOWN_CELLS = 8
-_IN_THE_TABLE = ("saving", "lever_move")
-"""Reasons that the table already says in its own columns."""
+_SHOWN_CELLS = 12
 
 
 def saved(row: Row, name: str) -> Estimate | None:
@@ -143,25 +142,23 @@ def moved(recommendations: Sequence[Row]) -> list[Row]:
                     "energy": _saved(row, "energy_kwh_per_t", "kWh/t"),
                     "anode": _saved(row, "net_anode_kg_per_t", "kg/t"),
                     "cost": _saved(row, "cost_per_t", "kg/t"),
-                    "reasons": [
-                        _reason(reason) for reason in row["reasons"] if reason["code"] not in _IN_THE_TABLE
-                    ],
+                    "binding": _joined([constraint_words(name) for name in row["binding"]]),
+                    "reasons": [_reason(reason) for reason in row["reasons"]],
                 }
             )
     return rows
 
 
 def reasons(recommendations: Sequence[Row], status: str) -> list[Row]:
-    """Return why cells of ``status`` are not moved: reason, count and the cells, the commonest first."""
-    cells: dict[str, list[str]] = {}
-    words: dict[str, Words] = {}
+    """Return why cells of ``status`` are not moved: heading, count, and every cell's own sentence, the commonest first."""
+    told: dict[str, list[Row]] = {}
     for row in recommendations:
         if row["status"] == status:
             for reason in row["reasons"][:1]:
-                cells.setdefault(reason["code"], []).append(str(row["cell_id"]))
-                words.setdefault(reason["code"], _reason(reason))
-    ordered = sorted(cells.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [{"count": len(names), "words": words[code], "cells": _listed(names)} for code, names in ordered]
+                said = {"cell_id": row["cell_id"], "words": _reason(reason)}
+                told.setdefault(reason["code"], []).append(said)
+    ordered = sorted(told.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [{"words": reason_words(code), "cells": cells} for code, cells in ordered]
 
 
 def support_chart(recommendations: Sequence[Row]) -> str:
@@ -169,7 +166,7 @@ def support_chart(recommendations: Sequence[Row]) -> str:
     scored = [row for row in recommendations if row["support"] is not None]
     if not scored:
         return ""
-    scored = sorted(scored, key=lambda row: row["support"]["score"])[:20]
+    scored = sorted(scored, key=lambda row: row["support"]["score"])[:_SHOWN_CELLS]
     bars = [
         Bar(
             Words.same(str(row["cell_id"])),
@@ -197,6 +194,7 @@ def _tile(name: Words, found: Estimate, unit: str) -> Row:
 def _lever(lever: Row) -> Row:
     unit = lever["unit"]
     path = [figure(value, unit) for value in _path(lever)]
+    days = len(lever.get("path") or ())
     return {
         "words": lever_words(lever["name"]),
         "unit": unit,
@@ -204,6 +202,7 @@ def _lever(lever: Row) -> Row:
         "recommended": figure(lever["recommended"], unit),
         "change": signed(lever["recommended"] - lever["current"], unit),
         "path": " → ".join(path),
+        "last_day": days,
     }
 
 
@@ -224,6 +223,7 @@ def _reason(reason: Row) -> Words:
     return Words(reason["text"], reason["text_zh"])
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN_CELLS])
-    return f"{shown} …" if len(names) > _SHOWN_CELLS else shown
+def _joined(words: Sequence[Words]) -> Words | None:
+    if not words:
+        return None
+    return Words("; ".join(each.en for each in words), "；".join(each.zh for each in words))

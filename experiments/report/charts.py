@@ -17,7 +17,10 @@ _ROW: Final = 22.0
 
 @dataclass(frozen=True)
 class Bar:
-    """One row of an interval chart: a dot at ``value`` with whiskers ``lower..upper`` (NaN = none)."""
+    """One row of an interval chart: a dot at ``value`` with whiskers ``lower..upper`` (NaN = none).
+
+    ``filled`` draws a bar from zero instead of a dot, for shares of a whole.
+    """
 
     label: Words
     value: float
@@ -25,6 +28,7 @@ class Bar:
     upper: float = math.nan
     kind: str = "model"
     note: str = ""
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ def intervals(
 ) -> Markup:
     """Draw one dot with whiskers a row, over a common axis; ``mark`` is a dashed line to compare with."""
     canvas = Canvas(540, _TOP + _ROW * len(rows) + _BOTTOM)
-    low, high = spanning([v for row in rows for v in (row.value, row.lower, row.upper)] + _one(mark), 0.06)
+    ends = [v for row in rows for v in (row.value, row.lower, row.upper)] + _one(mark)
+    low, high = spanning(ends, 0.06)
+    if any(row.filled for row in rows):
+        low = 0.0
     x = Scale(low, high, label_width, 480)
     floor = _TOP + _ROW * len(rows)
     _x_axis(canvas, x, _TOP, floor, axis)
@@ -59,7 +66,9 @@ def intervals(
         canvas.text(label_width - 10, middle + 4, row.label, anchor="end")
         if math.isfinite(row.lower) and math.isfinite(row.upper):
             canvas.line(x.at(row.lower), middle, x.at(row.upper), middle, f"whisker {row.kind}")
-        if math.isfinite(row.value):
+        if row.filled:
+            canvas.bar(x.at(0), middle - 6, x.at(row.value) - x.at(0), 12, "column")
+        elif math.isfinite(row.value):
             canvas.dot(x.at(row.value), middle, 4.5, f"dot {row.kind}", f"{row.label.en}: {row.value:,.4g}")
         if row.note:
             canvas.text(538, middle + 4, Words.same(row.note), "figure", "end")

@@ -154,9 +154,11 @@ def _date_labels(dates: Sequence[str]) -> list[tuple[int, str]]:
 def _importance(ranked: Sequence[tuple[str, float]]) -> str:
     if not ranked:
         return ""
-    bars = [Bar(Words.same(name), share, kind="model", note=f"{share:.1%}") for name, share in ranked[:12]]
-    axis = Words("share of the model's gain", "在模型增益中的占比")
-    return intervals(bars, axis, Words("Feature importance", "特征重要性"), mark=0.0, label_width=250)
+    bars = [
+        Bar(Words.same(name), share * 100, note=f"{share:.1%}", filled=True) for name, share in ranked[:12]
+    ]
+    axis = Words("share of the error that shuffling a feature adds, %", "打乱该特征所增误差的占比，%")
+    return intervals(bars, axis, Words("Feature importance", "特征重要性"), label_width=210)
 
 
 def _coverage(groups: Sequence[Coverage], nominal: float) -> str:
