@@ -1,0 +1,180 @@
+"""One worker process, seen from the service: started, spoken to, ended."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+from features.errors import BundleCorruptError, BundleError
+from serving.models.wire import Frame, Kind, Unpacker, pack
+from serving.refusals import RefusedError
+
+WORKER: Final = (sys.executable, "-m", "serving.worker")
+"""How a worker is started; a test may start another one."""
+
+_HOUSE: Final = Path(__file__).resolve().parents[2]
+_KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""What a worker inherits of the environment: no secret of the service is among it."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a worker is to serve: the directory, the digest that it must have, and the most rows of a request."""
+
+    directory: Path
+    digest: str
+    max_rows: int
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request on its way through a worker; ``expires`` on the loop's clock."""
+
+    kind: int
+    body: bytes
+    header_length: int
+    flags: int
+    expires: float
+    answer: "asyncio.Future[Frame]"
+
+    def refuse(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
+        """End it with a refusal, unless it has ended."""
+        if not self.answer.done():
+            self.answer.set_exception(RefusedError(status, code, message, retry_after))
+
+
+@dataclass(eq=False)
+class Link(asyncio.Protocol):
+    """The service's end of a worker; requests are answered in the order in which they were sent."""
+
+    on_answer: Callable[["Link"], None]
+    on_lost: Callable[["Link"], None]
+    jobs: deque[Job | None] = field(default_factory=deque)
+    """Sent and not yet answered; None where the caller has been served elsewhere."""
+    head_since: float = 0.0
+    ready: bool = False
+    killed: bool = False
+
+    def __post_init__(self) -> None:
+        """Start unconnected."""
+        self._loop = asyncio.get_running_loop()
+        self._unpacker = Unpacker()
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ticket = 0
+
+    async def start(self, command: Sequence[str], bundle: Bundle, patience: float) -> None:
+        """Start the process and wait until it has proved its bundle.
+
+        Raises:
+            BundleCorruptError: it refused the bundle, ended, or took longer than ``patience`` seconds.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            arguments = ("--fd", str(theirs.fileno()), "--bundle", str(bundle.directory))
+            limits = ("--digest", bundle.digest, "--max-rows", str(bundle.max_rows))
+            self._process = subprocess.Popen(
+                [*command, *arguments, *limits],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=_environment(),
+                start_new_session=True,
+            )
+        await self._loop.create_unix_connection(lambda: self, sock=ours)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._started), patience)
+        except (TimeoutError, BundleError) as error:
+            self.kill()
+            self.wait()
+            if isinstance(error, BundleError):
+                raise
+            raise BundleCorruptError(f"a worker did not prove its bundle within {patience:g} s") from error
+
+    @property
+    def pid(self) -> int:
+        """The process; 0 before it was started."""
+        return self._process.pid if self._process else 0
+
+    def send(self, job: Job) -> None:
+        """Send ``job``; its answer comes after those sent before."""
+        if not self.jobs:
+            self.head_since = self._loop.time()
+        self.jobs.append(job)
+        self._ticket += 1
+        frame = pack(self._ticket, job.kind, job.body, job.header_length, job.flags)
+        cast(asyncio.Transport, self._transport).write(frame)
+
+    def kill(self) -> None:
+        """End the process at once; ``on_lost`` follows."""
+        self.ready, self.killed = False, True
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+        if self._transport:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connection: the worker ends by itself when it has nothing left to do."""
+        self.ready = False
+        if self._transport:
+            self._transport.close()
+
+    def wait(self) -> None:
+        """Collect the exit of a process that was killed: a moment."""
+        if self._process:
+            self._process.wait()
+
+    def reap(self) -> bool:
+        """Return whether the process has ended, its exit collected."""
+        return self._process is None or self._process.poll() is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=1 << 26)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand each answer to the request at the head."""
+        for frame in self._unpacker.feed(data):
+            if not self.ready:
+                self._greet(frame)
+                continue
+            job = self.jobs.popleft()
+            self.head_since = self._loop.time()
+            if job is not None and not job.answer.done():
+                job.answer.set_result(frame)
+        if self.ready:
+            self.on_answer(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say so: whoever waits must be served elsewhere."""
+        if not self._started.done():
+            self._started.set_exception(BundleCorruptError("a worker ended before it had proved its bundle"))
+            return
+        self.ready = False
+        self.on_lost(self)
+
+    def _greet(self, frame: Frame) -> None:
+        if frame.kind == Kind.READY:
+            self.ready = True
+            self._started.set_result(None)
+        elif not self._started.done():
+            self._started.set_exception(BundleCorruptError(frame.body.decode(errors="replace")))
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(_HOUSE)}
+
+
+def refusal_in(frame: Frame, parse: Callable[[bytes], Any]) -> RefusedError:
+    """Return the refusal that a worker answered with."""
+    told = parse(frame.body)
+    return RefusedError(told["status"], told["code"], told["message"])

@@ -1,0 +1,236 @@
+"""The workers of one model version: shared work, a deadline for every request, and a replacement for what hangs."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from features.errors import BundleError
+from serving.models.link import WORKER, Bundle, Job, Link, refusal_in
+from serving.models.wire import Frame, Kind
+from serving.refusals import RefusedError
+
+_LOG = logging.getLogger("superheat.models")
+_TICK: Final = 0.02
+_DEPTH: Final = 2
+"""Requests that a worker holds: one that it works on, one that spares it the wait for the next."""
+_RESCUE: Final = 0.06
+"""Seconds after which what waits behind a slow request goes to an idle sibling."""
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """How a pool works: workers, seconds for a request, requests that may wait, seconds to start a worker."""
+
+    workers: int = 1
+    deadline_s: float = 5.0
+    waiting: int = 256
+    start_s: float = 60.0
+    command: Sequence[str] = WORKER
+
+
+class Pool:
+    """The worker processes of one bundle; start it before use, close it after."""
+
+    def __init__(self, bundle: Bundle, settings: PoolSettings, on_replaced: Callable[[str], None]) -> None:
+        """Prepare; ``on_replaced`` is told why ("deadline", "ended") a worker was replaced."""
+        self.bundle = bundle
+        self._settings = settings
+        self._on_replaced = on_replaced
+        self._links: list[Link] = []
+        self._leaving: list[Link] = []
+        self._queue: deque[Job] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Start all workers and wait until each has proved the bundle.
+
+        Raises:
+            BundleError: a worker refused it; none is left running.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._spawn(self._watch())
+        starts = (self._start_link() for _ in range(self._settings.workers))
+        done = await asyncio.gather(*starts, return_exceptions=True)
+        if failed := [error for error in done if isinstance(error, BaseException)]:
+            self.abort()
+            raise failed[0]
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker stands by."""
+        return any(link.ready for link in self._links)
+
+    @property
+    def busy(self) -> int:
+        """Requests inside: with a worker or waiting for one."""
+        return len(self._queue) + sum(len(link.jobs) for link in self._links)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that stand by."""
+        return tuple(link.pid for link in self._links if link.ready)
+
+    async def ask(self, kind: Kind, body: bytes, header_length: int = -1, flags: int = 0) -> Frame:
+        """Return the worker's answer.
+
+        Raises:
+            RefusedError: the worker's refusal; 503 where too many wait; 504 after the deadline.
+        """
+        job = self._job(kind, body, header_length, flags)
+        self._place(job)
+        frame = await job.answer
+        if frame.kind == Kind.REFUSAL:
+            raise refusal_in(frame, orjson.loads)
+        return frame
+
+    async def ask_each(self, kind: Kind) -> list[Frame]:
+        """Return the answer of every worker that stands by and answers in time."""
+        jobs = []
+        for link in [link for link in self._links if link.ready]:
+            jobs.append(self._job(kind, b"", -1, 0))
+            link.send(jobs[-1])
+        done = await asyncio.gather(*(job.answer for job in jobs), return_exceptions=True)
+        return [frame for frame in done if isinstance(frame, Frame) and frame.kind == Kind.ANSWER]
+
+    async def close(self, patience: float) -> None:
+        """Wait up to ``patience`` seconds for what is inside, then end the workers."""
+        self._closed = True
+        until = self._loop.time() + patience
+        while self.busy and self._loop.time() < until:
+            await asyncio.sleep(_TICK)
+        links = [*self._links, *self._leaving]
+        for link in links:
+            link.close()
+        while not all(link.reap() for link in links) and self._loop.time() < until + 1.0:
+            await asyncio.sleep(_TICK)
+        self.abort()
+
+    def abort(self) -> None:
+        """End the workers at once; what waits is refused."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        for link in [*self._links, *self._leaving]:
+            link.kill()
+            link.wait()
+        for job in self._queue:
+            job.refuse(503, "unloaded", "the model version was unloaded; ask again", 1)
+        self._queue.clear()
+
+    def _job(self, kind: Kind, body: bytes, header_length: int, flags: int) -> Job:
+        expires = self._loop.time() + self._settings.deadline_s
+        return Job(kind, body, header_length, flags, expires, self._loop.create_future())
+
+    def _place(self, job: Job) -> None:
+        best: Link | None = None
+        for link in self._links:
+            if link.ready and (best is None or len(link.jobs) < len(best.jobs)):
+                best = link
+        if best is not None and len(best.jobs) < _DEPTH:
+            best.send(job)
+        elif len(self._queue) < self._settings.waiting:
+            self._queue.append(job)
+        else:
+            raise RefusedError(503, "overloaded", "too many requests wait for this model; try again", 1)
+
+    def _refill(self, link: Link) -> None:
+        while self._queue and len(link.jobs) < _DEPTH and link.ready:
+            job = self._queue.popleft()
+            if not job.answer.done():
+                link.send(job)
+
+    def _lost(self, link: Link) -> None:
+        """Refuse what the lost worker worked on, hand on what waited, and start another."""
+        if link in self._links:
+            self._links.remove(link)
+            self._leaving.append(link)
+        head, waiting = (link.jobs[0] if link.jobs else None), list(link.jobs)[1:]
+        link.jobs.clear()
+        if head is not None:
+            head.refuse(503, "worker_lost", "the worker ended while it computed this request; try again", 1)
+        self._queue.extendleft(job for job in reversed(waiting) if job is not None and not job.answer.done())
+        if not self._closed:
+            self._on_replaced("deadline" if link.killed else "ended")
+            self._spawn(self._replace())
+        for other in self._links:
+            self._refill(other)
+
+    async def _start_link(self) -> None:
+        link = Link(self._refill, self._lost)
+        await link.start(self._settings.command, self.bundle, self._settings.start_s)
+        if self._closed:
+            link.kill()
+            link.wait()
+            return
+        self._links.append(link)
+        self._refill(link)
+
+    async def _replace(self) -> None:
+        pause = 0.1
+        while not self._closed:
+            try:
+                await self._start_link()
+            except (BundleError, OSError) as error:
+                _LOG.error("worker not replaced", extra={"fields": {"reason": str(error)}})
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 10.0)
+            else:
+                return
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            now = self._loop.time()
+            self._expire(now)
+            for link in list(self._links):
+                self._look_after(link, now)
+            self._leaving = [link for link in self._leaving if not link.reap()]
+
+    def _expire(self, now: float) -> None:
+        """Refuse what would miss its deadline before the next look."""
+        soon = now + _TICK
+        inside = [job for link in self._links for job in link.jobs if job is not None]
+        for job in [*self._queue, *inside] if self._queue or inside else ():
+            if job.expires <= soon:
+                job.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
+        while self._queue and self._queue[0].answer.done():
+            self._queue.popleft()
+
+    def _look_after(self, link: Link, now: float) -> None:
+        if not link.jobs:
+            return
+        working = now - link.head_since
+        if working + _TICK >= self._settings.deadline_s:
+            _LOG.error(
+                "worker exceeded its deadline", extra={"fields": {"pid": link.pid, "seconds": working}}
+            )
+            self._on_replaced("deadline")
+            head = link.jobs[0]
+            if head is not None:
+                head.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
+            link.kill()
+        elif working > _RESCUE and len(link.jobs) > 1:
+            self._rescue(link)
+
+    def _rescue(self, link: Link) -> None:
+        idle = [other for other in self._links if other.ready and not other.jobs]
+        if not idle:
+            return
+        for at in range(1, len(link.jobs)):
+            job = link.jobs[at]
+            if job is not None and not job.answer.done():
+                link.jobs[at] = None
+                self._queue.appendleft(job)
+        for other in idle:
+            self._refill(other)

@@ -1,0 +1,80 @@
+"""What travels between the service and a worker: length-prefixed frames of plain bytes, nothing that can be executed.
+
+A frame is a fixed head and a body. Requests and answers have the same head; a ticket ties an answer to its request.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+HEAD: Final = struct.Struct("<IQBBiI")
+"""Body bytes, ticket, kind, flags, header length (of a binary JSON body, -1 for none), bytes of raw rows at the end."""
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    REST = 1
+    """An HTTP body to answer."""
+    GRPC = 2
+    """A serialised ModelInferRequest to answer."""
+    ROWS = 3
+    """Raw float32 rows from inside the service; answered with raw outputs."""
+    DRIFT = 4
+    """Count the recent rows against the parity rows."""
+    ANSWER = 16
+    """The body is the answer."""
+    REFUSAL = 17
+    """The body is ``status code message`` in JSON."""
+    READY = 18
+    """The worker has proved its bundle."""
+    FAILED = 19
+    """The worker cannot serve; the body says why."""
+
+
+WANT_RAW: Final = 1
+"""Flag: append the outputs as raw float64 to the answer, for a comparison."""
+ONLY_RAW: Final = 2
+"""Flag: answer with raw float64 outputs and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame; ``raw`` bytes at the end of ``body`` are raw outputs."""
+
+    ticket: int
+    kind: int
+    flags: int
+    header_length: int
+    raw: int
+    body: bytes
+
+
+def pack(ticket: int, kind: int, body: bytes, header_length: int = -1, flags: int = 0, raw: int = 0) -> bytes:
+    """Return the bytes of one frame."""
+    return HEAD.pack(len(body), ticket, kind, flags, header_length, raw) + body
+
+
+class Unpacker:
+    """Bytes in as they come, whole frames out."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._kept = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that ``data`` completes."""
+        kept = self._kept
+        kept += data
+        at = 0
+        while len(kept) - at >= HEAD.size:
+            size, ticket, kind, flags, header_length, raw = HEAD.unpack_from(kept, at)
+            end = at + HEAD.size + size
+            if end > len(kept):
+                break
+            yield Frame(ticket, kind, flags, header_length, raw, bytes(kept[at + HEAD.size : end]))
+            at = end
+        if at:
+            del kept[:at]

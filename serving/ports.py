@@ -1,0 +1,66 @@
+"""What the protocol asks of access control: who is asking, and may they. Its keeper is plugged in at the start."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from serving.refusals import RefusedError, of_status
+
+OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready"})
+"""Answered to anybody: an orchestrator asks them and they tell nothing else."""
+HOUR: Final = 3600.0
+
+
+class Identity(Protocol):
+    """Who is asking."""
+
+    @property
+    def subject(self) -> str:
+        """A name for logs and the audit; never the secret itself."""
+
+
+class Access(Protocol):
+    """Who is asking, by headers or gRPC metadata (lower-case names), and whether they may."""
+
+    def authenticate(self, headers: Mapping[str, str]) -> Identity:
+        """Return who sent ``headers``; raises ``RefusedError`` 401 if nobody known."""
+
+    def authorise(self, identity: Identity, method: str, path: str) -> None:
+        """Raise ``RefusedError`` 403 unless ``identity`` may use ``method`` on ``path``."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """An identity that is a name and nothing else."""
+
+    subject: str
+
+
+class NoAccess:
+    """Nobody is known: what holds before any key was made."""
+
+    def authenticate(self, headers: Mapping[str, str]) -> Identity:
+        """Refuse."""
+        raise of_status(401, "no key is known to this service; create one: superheat-serve keys create")
+
+    def authorise(self, identity: Identity, method: str, path: str) -> None:
+        """Refuse."""
+        raise of_status(403, "not allowed")
+
+
+class LoopbackAccess:
+    """Everybody on this machine, for the first hour: to try the service out."""
+
+    def __init__(self, seconds: float = HOUR) -> None:
+        """Open for ``seconds`` from now."""
+        self._until = time.monotonic() + seconds
+
+    def authenticate(self, headers: Mapping[str, str]) -> Identity:
+        """Return the local identity while the hour lasts."""
+        if time.monotonic() > self._until:
+            raise RefusedError(401, "hour_over", "the hour without keys is over; create a key")
+        return Named("local")
+
+    def authorise(self, identity: Identity, method: str, path: str) -> None:
+        """Allow."""
