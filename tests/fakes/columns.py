@@ -97,12 +97,14 @@ def _cell_days(rng: np.random.Generator, cells: int, days: int, missing: float) 
     for name, span in RANGES.items():
         columns[name] = _uniform(rng, span, len(day), missing)
     for lever, places in (("set_voltage_v", 2), ("alf3_dose_kg_d", -1), ("alumina_feed_kg_d", -2)):
-        columns[lever] = np.round(columns[lever], places)
+        # A lever is known on the first day, so that every record has its setpoints.
+        known = np.where((day == 0) & np.isnan(columns[lever]), RANGES[lever][0], columns[lever])
+        columns[lever] = np.round(known, places)
     columns["anode_effects"] = np.floor(columns["anode_effects"])
     columns["cell_age_d"] = 300.0 + 100.0 * cell + day
     # A cell is at rest now and then, and one starts anew half-way.
     keep = rng.random(len(day)) > missing / 3
-    keep[[0, -1]] = True
+    keep |= (day == 0) | (day == days - 1)
     anew = (cell == cells - 1) & (day >= days // 2) & (days > 10)
     columns["cell_age_d"] = np.where(anew, day - days // 2 + 1.0, columns["cell_age_d"])
     return {name: values[keep] for name, values in columns.items()}
@@ -110,13 +112,13 @@ def _cell_days(rng: np.random.Generator, cells: int, days: int, missing: float) 
 
 def _taps(rng: np.random.Generator, cells: int, days: int, missing: float) -> Columns:
     day, cell = (grid.ravel() for grid in np.meshgrid(np.arange(days), np.arange(cells), indexing="ij"))
-    kept = rng.random(len(day)) > missing
+    kept = (rng.random(len(day)) > missing) | (day == 0)
     day, cell = day[kept], cell[kept]
     return {
         **cell_keys(cell),
         "time": instant(day, rng.integers(0, 1440, len(day))),
         "tap_mass_kg": _uniform(rng, (3500, 4000), len(day), missing / 4),
-        "tap_target_kg": np.round(_uniform(rng, (3600, 3900), len(day), missing / 4), -2),
+        "tap_target_kg": np.round(_uniform(rng, (3600, 3900), len(day), 0.0), -2),
         "fe_wt_pct": _uniform(rng, (0.05, 0.1), len(day), missing),
         "si_wt_pct": _uniform(rng, (0.02, 0.05), len(day), missing),
     }
@@ -169,7 +171,9 @@ def _lots(rng: np.random.Generator, days: int) -> Columns:
         "used_from": instant(np.concatenate([start, start]), np.zeros(2 * lots, dtype=np.int64)),
     } | {
         name: np.where(
-            np.arange(2 * lots) < lots if name not in ("soda_wt_pct", "fines_wt_pct") else np.arange(2 * lots) >= lots,
+            np.arange(2 * lots) < lots
+            if name not in ("soda_wt_pct", "fines_wt_pct")
+            else np.arange(2 * lots) >= lots,
             _uniform(rng, span, 2 * lots, 0.0),
             np.nan,
         )
