@@ -171,18 +171,22 @@ def rows_of(
     kept: list[Line] = [lines[top]]
     faults: list[Fault] = []
     unended = not text.endswith(("\n", "\r"))
+    damaged = "\0" in text
     for place, (number, cells) in enumerate(lines[top + 1 :], start=top + 1):
-        trimmed = cells[:width] + [cell for cell in cells[width:] if cell.strip()]
-        if not any(cell.strip() for cell in cells):
-            kept.append((number, [""] * width))
-        elif any("\0" in cell for cell in cells):
+        if len(cells) > width:
+            cells = cells[:width] + [
+                cell for cell in cells[width:] if cell.strip()
+            ]  # delimiters at the line's end
+        if damaged and any("\0" in cell for cell in cells):
             faults.append(
                 _fault(source, number, cells, "nul", "the row holds NUL bytes: the file is damaged here")
             )
-        elif len(trimmed) == width:
-            kept.append((number, trimmed))
+        elif not any(cell.strip() for cell in cells):
+            kept.append((number, [""] * width))
+        elif len(cells) == width:
+            kept.append((number, cells))
         else:
-            last = place == len(lines) - 1 and unended and len(trimmed) < width
+            last = place == len(lines) - 1 and unended and len(cells) < width
             rule = "truncated" if last else "ragged"
             reason = f"{len(cells)} fields where the header has {width}" + (
                 ", and no line end" if last else ""

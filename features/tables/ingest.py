@@ -1,8 +1,9 @@
 """From a plant's files, or a canonical directory, to a checked record: tables, rows set aside, quality report."""
 
+import functools
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +20,16 @@ from features.tables.layout import REQUIRED_TABLES, TABLES, Layout
 from features.tables.mapping import PlantMapping, SourceMapping, read_mapping, shipped_mappings
 from features.tables.plausible import refuse_wrong_units
 from features.tables.quality import QualityReport, quality_report
-from features.tables.reading import RawTable, is_readable, read_raw
+from features.tables.reading import Dialect, RawTable, is_readable, read_raw
 from features.tables.record_checks import arrival_findings
 from features.tables.store import Tables, is_canonical, publish, read_frames, typed_frame, write_tables
 from features.tables.values import Marks, parse_numbers
 
+Reader = Callable[[Path, Dialect, frozenset[str]], RawTable]
+
 QUALITY_FILE, QUARANTINE_FILE = "quality.json", "quarantine.csv"
 _FEW = 8
+_STRANGE = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def examine(
 ) -> IngestResult:
     """Read and check ``path``: a canonical directory, or a plant's file or folder with its mapping.
 
-    Without a mapping, a shipped one whose every column the file has is taken, and the report names it. ``as_of``
+    Without a mapping, the shipped one whose columns the file has is taken, and the report names it. ``as_of``
     (default now) is the moment after which nothing can have been measured.
 
     Raises:
@@ -97,8 +101,10 @@ def examine(
     )
     if not files:
         raise InputError(f"{place} holds no file that can be read and is no canonical directory")
-    chosen = _chosen(mapping, files)
-    return _through(chosen, place, files, as_of)
+    reader = functools.cache(read_raw)  # choosing a mapping and reading through it look at the same cells
+    chosen = _chosen(mapping, files, reader)
+    taken = list(_taken(chosen, place, files, reader))
+    return _through(chosen, place, taken, as_of)
 
 
 def _canonical(folder: Path, as_of: datetime | None) -> IngestResult:
@@ -154,27 +160,29 @@ def _checked(
     return check(frame, layout, around, tuple(earlier))
 
 
-def _chosen(mapping: PlantMapping | str | Path | None, files: Sequence[Path]) -> PlantMapping:
-    """Return the mapping given, or the shipped one that every needed column of the first file agrees with."""
+def _chosen(mapping: PlantMapping | str | Path | None, files: Sequence[Path], reader: Reader) -> PlantMapping:
+    """Return the mapping given, or the shipped one whose columns the first file has."""
     if isinstance(mapping, PlantMapping):
         return mapping
     if mapping is not None:
         return read_mapping(mapping)
-    nearest: tuple[int, str, list[str]] | None = None
+    nearest: tuple[float, PlantMapping] | None = None
     for shipped in shipped_mappings():
         for source in shipped.sources:
-            missing = source.missing_in(_headers(_read(files[0], source)))
-            if not missing:
-                return shipped
-            if nearest is None or len(missing) < nearest[0]:
-                nearest = len(missing), shipped.name, missing
-    hint = f"; nearest is {nearest[1]!r}, which also needs the columns {nearest[2]}" if nearest else ""
-    raise MappingError(f"no shipped mapping fits {files[0].name}{hint}; give a mapping (TOML) for this plant")
+            missing = len(source.missing_in(_headers(_read(files[0], source, reader)))) / len(source.needed())
+            if nearest is None or missing < nearest[0]:
+                nearest = missing, shipped
+    if nearest is None or nearest[0] > _STRANGE:
+        known = [shipped.name for shipped in shipped_mappings()]
+        raise MappingError(
+            f"{files[0].name} has the columns of no shipped mapping ({', '.join(known)}); give a mapping (TOML)"
+        )
+    return nearest[1]  # where single columns are missing, the reading names them
 
 
-def _read(file: Path, source: SourceMapping) -> RawTable:
-    expected = {header_name(name) for names in source.needed() for name in names}
-    return read_raw(file, source.dialect, expected)
+def _read(file: Path, source: SourceMapping, reader: Reader) -> RawTable:
+    expected = frozenset(header_name(name) for names in source.needed() for name in names)
+    return reader(file, source.dialect, expected)
 
 
 def _headers(raw: RawTable) -> dict[str, int]:
@@ -182,10 +190,9 @@ def _headers(raw: RawTable) -> dict[str, int]:
 
 
 def _through(
-    mapping: PlantMapping, place: Path, files: Sequence[Path], as_of: datetime | None
+    mapping: PlantMapping, place: Path, taken: Sequence[Taken], as_of: datetime | None
 ) -> IngestResult:
     around = Circumstances(mapping.plant, mapping.sensors, as_of)
-    taken = list(_taken(mapping, place, files))
     faults = [fault for one in taken for fault in one.faults]
     notes = [note for one in taken for note in one.notes]
     kept: dict[str, pd.DataFrame] = {}
@@ -210,10 +217,10 @@ def _through(
     return IngestResult(tables, quarantine, report)
 
 
-def _taken(mapping: PlantMapping, place: Path, files: Sequence[Path]) -> Iterable[Taken]:
+def _taken(mapping: PlantMapping, place: Path, files: Sequence[Path], reader: Reader) -> Iterable[Taken]:
     """Yield what each file gives; a single file goes to the one kind of source whose columns it has."""
     if place.is_file():
-        yield take_in(*_best(mapping, files[0]), mapping)
+        yield take_in(*_best(mapping, files[0], reader), mapping)
         return
     for source in mapping.sources:
         mine = [file for file in files if file.match(source.files)]
@@ -224,14 +231,14 @@ def _taken(mapping: PlantMapping, place: Path, files: Sequence[Path]) -> Iterabl
                 f"{place.name}: no file matches {source.files!r}; it holds {[f.name for f in files]}"
             )
         for file in mine:
-            yield take_in(_read(file, source), source, mapping)
+            yield take_in(_read(file, source, reader), source, mapping)
 
 
-def _best(mapping: PlantMapping, file: Path) -> tuple[RawTable, SourceMapping]:
+def _best(mapping: PlantMapping, file: Path, reader: Reader) -> tuple[RawTable, SourceMapping]:
     ranked = [
         (len(s.missing_in(_headers(raw))), i, raw, s)
         for i, s in enumerate(mapping.sources)
-        for raw in [_read(file, s)]
+        for raw in [_read(file, s, reader)]
     ]
     _, _, raw, source = min(ranked, key=lambda entry: entry[:2])
     return raw, source

@@ -71,6 +71,7 @@ _MOVES_DAILY = (
     "alf3_fed_kg_d",
 )
 _CONSTANT = 0.9
+_FEW = 20
 _COARSE = 1.5
 _SWAPPED = 0.2
 _OTHER_SCALE = 8.0
@@ -145,7 +146,7 @@ def _standing(history: History, name: str, instrument: Instrument) -> list[Findi
         evidence = _evidence(history, stuck, "days")
         findings.append(Finding("frozen", "warning", table, name, text, zh, evidence))
     value, share = most_common(values)
-    if share >= _CONSTANT:
+    if share >= _CONSTANT and np.isfinite(values).sum() >= _FEW:
         text = f"{name} is {value:g} {of.unit} on {share:.1%} of its rows: it carries no information"
         zh = f"{of.meaning_zh}有 {share:.1%} 的行恒为 {value:g} {of.unit}，无信息"
         findings.append(

@@ -6,7 +6,6 @@ measure. ``eventful`` (t, c) marks days on which the process itself explains a j
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,9 +59,16 @@ def spread(values: Floats, axis: int | None = None) -> Floats:
 
 
 def _median(values: Floats, axis: int | None = None) -> Floats:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a cell or day without a value has no median: NaN
-        return np.asarray(np.nanmedian(values, axis=axis), dtype=np.float64)
+    """Return the median of the known ``values``, NaN where none is; NumPy's own warns there and is slower."""
+    along = 0 if axis is None else axis
+    ordered = np.sort(values.ravel() if axis is None else values, axis=along)  # NaN sorts last
+    if ordered.shape[along] == 0:
+        return np.full(np.delete(np.array(ordered.shape), along), np.nan)
+    count = np.isfinite(ordered).sum(axis=along, keepdims=True)
+    below = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis=along)
+    above = np.take_along_axis(ordered, np.minimum(count // 2, ordered.shape[along] - 1), axis=along)
+    middle = np.where(count > 0, 0.5 * (below + above), np.nan)
+    return np.asarray(np.squeeze(middle, axis=along), dtype=np.float64)
 
 
 def _mean(values: Floats, axis: int | None = None) -> Floats:
@@ -98,12 +104,13 @@ def most_common(values: Floats) -> tuple[float, float]:
 
 def resolution(values: Floats) -> float:
     """Return the coarsest decimal grid on which 98 % of ``values`` lie; NaN where fewer than 20 are known."""
-    known = values[np.isfinite(values)]
-    if known.size < 20:
+    distinct, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    if counts.sum() < 20:
         return math.nan
     for grid in sorted(_GRIDS, reverse=True):
-        ratio = known / grid
-        if np.mean(np.abs(ratio - np.round(ratio)) < 1e-6 * np.maximum(1.0, np.abs(ratio))) >= 0.98:
+        ratio = distinct / grid
+        on = np.abs(ratio - np.round(ratio)) < 1e-6 * np.maximum(1.0, np.abs(ratio))
+        if counts[on].sum() >= 0.98 * counts.sum():
             return grid
     return 0.0
 

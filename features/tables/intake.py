@@ -214,7 +214,7 @@ def _odd_levels(
 
 def _missing_states(cells: list[object], name: str, raw: RawTable, layout: Layout) -> list[Finding]:
     """Return a finding that counts the texts which stand where a value should."""
-    written = Counter(cell for cell in cells if isinstance(cell, str) and cell.strip())
+    written = {c: count for c, count in Counter(cells).items() if isinstance(c, str) and c.strip()}
     texts = Counter({text.strip(): count for text, count in written.items() if is_missing(text)})
     if not texts:
         return []

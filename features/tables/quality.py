@@ -117,13 +117,14 @@ def quality_report(
     """
     aside = quarantine_frame(()) if quarantine is None else quarantine
     history = history_of(tables)
+    signals = tuple(_signals(tables))
     findings = [
         *notes,
         *quarantine_findings(tables, aside),
         *gap_findings(history, tables),
         *unknown_tap_findings(tables),
         *late_findings(tables),
-        *_incomplete(tables),
+        *_incomplete(signals, tables.sensors),
         *instrument_findings(history, Events.of(history)),
         *balance_findings(history),
     ]
@@ -133,7 +134,7 @@ def quality_report(
         source=source,
         mapping=mapping,
         tables=tuple(_table(name, frame, aside) for name, frame in tables.present()),
-        signals=tuple(_signals(tables)),
+        signals=signals,
         set_aside=dict(sorted(counted.items())),
         findings=tuple(sorted(findings, key=lambda f: order[f.severity])),
     )
@@ -189,15 +190,13 @@ def _or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _incomplete(tables: Tables) -> list[Finding]:
+def _incomplete(signals: tuple[SignalQuality, ...], sensors: tuple[Signal, ...]) -> list[Finding]:
     """Return a finding for each signal of the daily record that is often, or always, unknown."""
     findings = []
-    for signal in _signals(tables):
+    for signal in signals:
         if signal.table not in ("cell_days", "taps") or signal.completeness >= 0.95:
             continue
-        zh_name = next(
-            (s.meaning_zh for s in (*tables.sensors, *SIGNALS.values()) if s.name == signal.signal), ""
-        )
+        zh_name = next((s.meaning_zh for s in (*sensors, *SIGNALS.values()) if s.name == signal.signal), "")
         text = f"{signal.signal} is known on {signal.completeness:.1%} of the rows of {signal.table}"
         zh = f"{zh_name}在 {signal.table} 中仅 {signal.completeness:.1%} 的行有值"
         grade: Severity = "warning" if signal.completeness < 0.5 else "info"

@@ -142,9 +142,8 @@ def arrival_findings(frame: pd.DataFrame, layout: Layout) -> list[Finding]:
     late: Counter[str] = Counter()
     jumped: dict[str, str] = {}
     grouping = [SOURCE, *(name for name in layout.key[:-1] if name in frame)]
-    for key, group in frame.sort_values([SOURCE, ROW], kind="stable").groupby(
-        grouping, sort=True, dropna=True
-    ):
+    ordered = frame.sort_values([SOURCE, ROW], kind="stable").drop_duplicates(list(layout.key))
+    for key, group in ordered.groupby(grouping, sort=True, dropna=True):
         days = _days(group[stamp])
         steps = np.diff(days)
         back = np.flatnonzero(steps < 0.0)

@@ -7,6 +7,7 @@ cannot be settled is refused.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -85,7 +86,10 @@ def settle_marks(cells: Iterable[object], decimal: str | None, thousands: str | 
     """
     if decimal is not None:
         return Marks(decimal, thousands or "")
-    texts = [str(cell).strip().replace(" ", "") for cell in cells if isinstance(cell, str)]
+    counts = Counter(cell for cell in cells if isinstance(cell, str))
+    texts: Counter[str] = Counter()
+    for cell, count in counts.items():
+        texts[cell.strip().replace(" ", "")] += count
     commas = [t for t in texts if "," in t and any(c.isdigit() for c in t)]
     if not commas:
         return Marks(".", thousands or "")
@@ -93,7 +97,8 @@ def settle_marks(cells: Iterable[object], decimal: str | None, thousands: str | 
     by_comma = [t for t in commas if _COMMA_DECIMAL.fullmatch(t) and not _COMMA_THOUSANDS.fullmatch(t)]
     by_dot = [t for t in groups if "." in t or t.count(",") > 1]
     by_dot += [t for t in texts if "." in t and _DIGITS.fullmatch(t) and not _DOT_THOUSANDS.fullmatch(t)]
-    rarer, evidence = min(len(by_comma), len(by_dot)), len(by_comma) + len(by_dot)
+    comma_cells, dot_cells = (sum(texts[t] for t in found) for found in (by_comma, by_dot))
+    rarer, evidence = min(comma_cells, dot_cells), comma_cells + dot_cells
     if not evidence:
         raise MappingError(
             f"{where}: {commas[0]!r} may be a decimal comma or a thousands mark; declare decimal in the mapping"
@@ -103,7 +108,7 @@ def settle_marks(cells: Iterable[object], decimal: str | None, thousands: str | 
             f"{where}: {by_comma[0]!r} has a decimal comma but {by_dot[0]!r} a decimal point;"
             " declare decimal, or correct the file"
         )
-    if len(by_comma) > len(by_dot):
+    if comma_cells > dot_cells:
         return Marks(
             ",",
             ("." if any(_DOT_THOUSANDS.fullmatch(t) for t in texts) else "")
@@ -115,13 +120,9 @@ def settle_marks(cells: Iterable[object], decimal: str | None, thousands: str | 
 
 def parse_numbers(cells: Sequence[object], marks: Marks, further: Collection[str] = ()) -> Parsed:
     """Return ``cells`` (n,) as float64, NaN where there is no value; a text that is no number is a problem."""
-    seen: dict[tuple[type, object], tuple[float, bool, str]] = {}
-    read: list[tuple[float, bool, str]] = []
-    for cell in cells:
-        key = type(cell), cell  # True is no 1 and 1.0 no "1.0"
-        if key not in seen:
-            seen[key] = _read_number(cell, marks, further)
-        read.append(seen[key])
+    keys = list(zip(map(type, cells), cells, strict=True))  # True is no 1 and 1.0 no "1.0"
+    distinct = {key: _read_number(key[1], marks, further) for key in set(keys)}
+    read = [distinct[key] for key in keys]
     values, missing, problem = zip(*read, strict=True) if read else ((), (), ())
     return Parsed(
         np.array(values, dtype=np.float64), np.array(missing, dtype=np.bool_), np.array(problem, dtype=object)

@@ -8,6 +8,7 @@ from features.tables.instruments import most_common, pile_ups
 from features.tables.mapping import Watched
 
 _CONSTANT = 0.9
+_FEW = 20
 _ALIKE = 0.99
 
 
@@ -33,7 +34,7 @@ def watched_findings(
             )
         )
     value, share = most_common(values)
-    if share >= _CONSTANT:
+    if share >= _CONSTANT and known >= _FEW:
         text = (
             f"column {watched.name} (not used) is {value:g} on {share:.1%} of its rows: it measures nothing"
         )
