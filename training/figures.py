@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -25,7 +25,7 @@ _INK, _SOFT, _MODEL, _BASE, _WARN = "#1f2933", "#9aa5b1", "#0b6e8a", "#c77700", 
 _WIDE, _SQUARE = (9.0, 4.6), (9.6, 4.9)
 _ASKED_ROWS = 150
 _SHOWN_COLUMNS = 15
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.edgecolor": _SOFT,
     "axes.labelcolor": _INK,

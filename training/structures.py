@@ -15,14 +15,34 @@ an exporter can write it down exactly and this module's own arithmetic is the re
 """
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from training.trees import CELLS_AT_ONCE, Bools, Floats, Forest, Ints, Tree, Value, require
+
+__all__ = [
+    "Blend",
+    "Bools",
+    "CarbonIdentity",
+    "Constant",
+    "EnergyIdentity",
+    "Floats",
+    "Inputs",
+    "Ints",
+    "Layer",
+    "Linear",
+    "Network",
+    "Structure",
+    "Sum",
+    "Tree",
+    "TreeEnsemble",
+    "Value",
+    "describe",
+    "predict",
+    "require",
+]
 
 ENERGY_KWH_V_PER_T = 2979.98
 """DC kWh/t = 2979.98 V / CE (Faraday, exact to the digits given)."""
@@ -30,78 +50,6 @@ CARBON_KG_PER_T = 333.87
 """Electrolytic carbon with back reaction, kg/t = 333.87 / CE (Faraday)."""
 EFFICIENCY_FLOOR = 0.5
 """A predicted current efficiency below this is read as this: an identity never divides by nothing."""
-
-
-def require(holds: bool, message: str) -> None:
-    """Raise ValueError(message) unless ``holds``: the check that every structure makes at construction."""
-    if not holds:
-        raise ValueError(message)
-
-
-def _same(left: object, right: object) -> bool:
-    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        return left.shape == right.shape and bool(
-            np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
-        )
-    if isinstance(left, tuple) and isinstance(right, tuple):
-        return len(left) == len(right) and all(map(_same, left, right))
-    return bool(left == right)
-
-
-class Value:
-    """Equality by content for dataclasses that hold arrays."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
-
-    def __hash__(self) -> int:
-        return hash(type(self).__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Tree(Value):
-    """One binary tree with ``p`` inner nodes and ``p + 1`` leaves; a tree without inner nodes is one leaf.
-
-    feature (p,) column of Z; threshold (p,): a row goes left where ``Z <= threshold``; nan_left (p,): where NaN
-    goes (already resolved: a node that never saw NaN reads it as 0.0, as LightGBM does); left, right (p,): the
-    child node, or ``-1 - leaf``; value (p + 1,) leaf values. Node 0 is the root and children follow parents.
-    """
-
-    feature: Ints
-    threshold: Floats
-    nan_left: Bools
-    left: Ints
-    right: Ints
-    value: Floats
-
-    def __post_init__(self) -> None:
-        """Refuse arrays of different lengths, non-finite numbers and children that do not exist."""
-        p = len(self.feature)
-        lengths = {len(self.threshold), len(self.nan_left), len(self.left), len(self.right), p}
-        require(len(lengths) == 1, f"tree arrays have lengths {sorted(lengths)}; they must agree")
-        require(len(self.value) == p + 1, f"{len(self.value)} leaves for {p} nodes; a tree has one more leaf")
-        require(bool(np.isfinite(self.threshold).all()), "a tree threshold is not finite")
-        require(bool(np.isfinite(self.value).all()), "a leaf value is not finite")
-        children = np.sort(np.concatenate([self.left, self.right]))
-        expected = np.sort(np.concatenate([np.arange(1, p), -1 - np.arange(p + 1)])) if p else children
-        require(
-            np.array_equal(children, expected), "tree children must name every node and leaf exactly once"
-        )
-
-    def leaves(self, z: Floats) -> Ints:
-        """Return the leaf index (n,) of every row of ``z`` (n, z)."""
-        node = np.full(len(z), 0 if len(self.feature) else -1, dtype=np.int64)
-        rows = np.flatnonzero(node >= 0)
-        while rows.size:
-            at = node[rows]
-            x = z[rows, self.feature[at]]
-            goes_left = np.where(np.isnan(x), self.nan_left[at], x <= self.threshold[at])
-            node[rows] = np.where(goes_left, self.left[at], self.right[at])
-            rows = rows[node[rows] >= 0]
-        return -1 - node
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,12 +137,21 @@ class TreeEnsemble(Value):
         """Ensemble members."""
         return len(self.member_trees)
 
+    @cached_property
+    def _forest(self) -> "Forest":
+        return Forest.of([tree for trees in self.member_trees for tree in trees])
+
     def members(self, z: Floats) -> Floats:
         """Return (n, m) for ``z`` (n, z)."""
         out = np.repeat(self.base[None, :], len(z), axis=0)
-        for j, trees in enumerate(self.member_trees):
-            for tree in trees:
-                out[:, j] += tree.value[tree.leaves(z)]
+        rows = max(1, CELLS_AT_ONCE // max(1, self._forest.count))
+        for start in range(0, len(z), rows):
+            part = slice(start, start + rows)
+            value, tree = self._forest.values(z[part]), 0
+            for j, trees in enumerate(self.member_trees):
+                for _ in trees:  # added one by one, in order: a pairwise sum would round differently
+                    out[part, j] += value[:, tree]
+                    tree += 1
         return out
 
 
