@@ -161,11 +161,11 @@ def _checked(
 
 
 def _chosen(mapping: PlantMapping | str | Path | None, files: Sequence[Path], reader: Reader) -> PlantMapping:
-    """Return the mapping given, or the shipped one whose columns the first file has."""
+    """Return the mapping given (itself, a file, a shipped one's name), or the shipped one that the first file fits."""
     if isinstance(mapping, PlantMapping):
         return mapping
     if mapping is not None:
-        return read_mapping(mapping)
+        return next((m for m in shipped_mappings() if m.name == mapping), None) or read_mapping(mapping)
     nearest: tuple[float, PlantMapping] | None = None
     for shipped in shipped_mappings():
         for source in shipped.sources:

@@ -130,6 +130,8 @@ def _table(
             shown[column.target] = _cells(raw, place)
             parsed[column.target] = _parse(shown[column.target], column, layout, source, mapping, marks)
             notes += _missing_states(shown[column.target], column.target, raw, layout)
+        else:
+            notes.append(_absent(column, raw, layout))
     notes += _odd_levels(raw, table, parsed, layout, mapping)
     values: dict[str, Any] = {
         name: _canonical(name, one, table, layout, mapping) for name, one in parsed.items()
@@ -223,6 +225,13 @@ def _missing_states(cells: list[object], name: str, raw: RawTable, layout: Layou
     said = f"{name}: {count} cells of {raw.source} hold a text for no value ({common})"
     zh = f"{name}：{raw.source} 中 {count} 个单元格为无值文本（{common}）"
     return [Finding("missing_states", "info", layout.name, name, said, zh, dict(texts.most_common(3)))]
+
+
+def _absent(column: Column, raw: RawTable, layout: Layout) -> Finding:
+    names = " or ".join(column.names)
+    text = f"{column.target} is not collected: {raw.source} has no column {names}"
+    zh = f"未采集 {column.target}：{raw.source} 无列 {names}"
+    return Finding("absent_column", "warning", layout.name, column.target, text, zh, {"column": names})
 
 
 def _problems(

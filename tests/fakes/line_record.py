@@ -33,6 +33,7 @@ HEADERS = {
     "cell_voltage_v": "工作平均",
     "swing_minutes": "电压摆时间(分)",
     "noise_mv": "噪声(mv)",
+    "beam_travel_mm": "阳极行程(日mm)",
     "bath_temperature_c": "电解温度",
     "alf3_dose_kg_d": "ALF加料量(设定)",
     "alf3_fed_kg_d": "ALF加料量(实际)",
@@ -97,6 +98,7 @@ def sound_record(seed: int, cells: int = 6, days: int = 130) -> Record:
         "cell_voltage_v": np.round(applied + 0.012 + remembered(rng, shape, 0.008, 0.3), 3),
         "swing_minutes": np.round(np.abs(rng.normal(2, 1.5, shape))),
         "noise_mv": np.round(np.clip(19 + remembered(rng, shape, 5, 0.5), 6, 45)),
+        "beam_travel_mm": np.round(19.2 + remembered(rng, shape, 1.2, 0.3), 1),
         "bath_temperature_c": np.round(951 + remembered(rng, shape, 5, 0.6)),
         "alf3_dose_kg_d": dose,
         "alf3_fed_kg_d": np.round(np.clip(dose + remembered(rng, shape, 7, 0.2), 1, None)),
@@ -114,6 +116,7 @@ def report(record: Record) -> pd.DataFrame:
     """Return the record as the daily report that the shipped mapping reads, days as ISO text."""
     frame = record.long()
     frame["date"] = frame["date"].dt.strftime("%Y-%m-%d")
+    frame["beam_travel_mm"] = np.round(10.0 * frame["beam_travel_mm"])  # the report counts tenths
     return frame.rename(columns=HEADERS)[list(HEADERS.values())]
 
 

@@ -358,6 +358,18 @@ def test_a_mapping_given_is_taken_and_named(record, tmp_path):
     assert examine(a_report(record, tmp_path), tmp_path / "ours.toml", AS_OF).quality.mapping == "ours"
 
 
+def test_a_shipped_mapping_is_taken_by_its_name(record, tmp_path):
+    assert examine(a_report(record, tmp_path), "daily_report_zh", AS_OF).quality.mapping == "daily_report_zh"
+
+
+def test_an_optional_column_that_is_not_there_is_reported(record, tmp_path):
+    made = examine(
+        a_report(record, tmp_path, lambda f: f.drop(columns=HEADERS["bath_level_mm"])), as_of=AS_OF
+    )
+    assert "bath_level_mm" not in made.tables.cell_days
+    assert [f.severity for f in made.quality.of("absent_column", "bath_level_mm")] == ["warning"]
+
+
 def test_a_declared_missing_value_is_no_fault(record, tmp_path):
     file = a_report(
         record,
