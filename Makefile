@@ -50,7 +50,7 @@ imports: $(INSTALLED)
 	$(BIN)/lint-imports --no-cache
 
 pytest: $(INSTALLED)
-	$(BIN)/python -m pytest -q -n $(JOBS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
 
 serving-alone: $(INSTALLED)
 	$(BIN)/python tests/architecture/serving_alone.py

@@ -90,10 +90,6 @@ def report_content(
 ) -> ReportContent:
     """Return everything that the report is drawn from."""
     heldout = {name: outcome.heldout for name, outcome in fitted.outcomes.items()}
-    table = prepared.inputs.features
-    labels = prepared.inputs.labels.aligned(table.cell, table.date)
-    after_test_began = table.take(table.date >= fitted.data.test_first_day)
-    of_test = labels.take(table.date >= fitted.data.test_first_day)
     plant, quality = prepared.history.plant, prepared.record.quality
     return ReportContent(
         summary=summary,
@@ -108,11 +104,7 @@ def report_content(
         policy=policy_view(rows, plant, summary.advice.date),
         policy_caveat=caveat(plant),
         importance=evidence.importance(
-            predictor,
-            after_test_began,
-            of_test.values,
-            summary.seed,
-            lambda done, total: meter(done, total, "what the model leans on"),
+            fitted, prepared.inputs, lambda done, total: meter(done, total, "what the model leans on")
         ),
     )
 

@@ -1,6 +1,6 @@
 """The evidence behind the headline figures: held-out rows, the line day by day, lever response, what a model uses."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -12,13 +12,15 @@ from features.bundle.manifest import LeverInfo
 from features.outcomes import TARGETS
 from features.recipe import FeatureTable
 from serving.predictor import Predictor
+from training.fitted import FittedModel
 from training.heldout import HeldOut
+from training.importance import importances
+from training.inputs import TrainingInputs
 from training.structures import Floats
 
 DOTS: Final = 1200
 """Dots of a scatter: more make the page heavy and say no more."""
 _STEPS: Final = 21
-_IMPORTANCE_ROWS: Final = 400
 _RESPONDING: Final = (*TARGETS, "mean_superheat_c", "mean_bath_temperature_c")
 _MOST_RESPONSES: Final = 3
 _AGE: Final = "cell_age_d_last"
@@ -88,42 +90,24 @@ def responses(predictor: Predictor, today: FeatureTable, mature_from_d: float) -
 
 
 def importance(
-    predictor: Predictor,
-    table: FeatureTable,
-    labels: Mapping[str, Floats],
-    seed: int,
-    meter: Callable[[float, float], None],
+    fitted: FittedModel, inputs: TrainingInputs, meter: Callable[[float, float], None]
 ) -> dict[str, list[tuple[str, float]]]:
-    """Return target -> (feature, share), the largest first: how much worse a prediction gets with a column shuffled.
+    """Return target -> (column, share), the largest first: what the champion leans on, on the test days.
 
-    Measured through the bundle itself, so it says what the served model leans on, whatever family it is; ``labels``
-    are (n,) beside ``table``. Shares are of all columns' loss, negative ones (noise) counted as none.
+    Shares are of the error that shuffling every column adds; a column whose shuffling helps by chance counts as none.
     """
-    known = [name for name in TARGETS if name in {o.name for o in predictor.manifest.outcomes}]
-    rng = np.random.default_rng(seed)
-    with_label = np.flatnonzero(np.isfinite(np.stack([labels[name] for name in known])).all(axis=0))
-    picked = np.sort(rng.permutation(with_label)[:_IMPORTANCE_ROWS])
-    rows = table.X[picked]
-    base = _errors(predictor, rows, {name: labels[name][picked] for name in known})
-    worse: dict[str, list[tuple[str, float]]] = {name: [] for name in known}
-    for index, feature in enumerate(table.names):
-        meter(index, len(table.names))
-        shuffled = rows.copy()
-        shuffled[:, index] = rows[rng.permutation(len(rows)), index]
-        errors = _errors(predictor, shuffled, {name: labels[name][picked] for name in known})
-        for name in known:
-            worse[name].append((feature, max(0.0, errors[name] - base[name])))
-    return {name: _shares(losses) for name, losses in worse.items()}
-
-
-def _shares(losses: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    total = sum(loss for _, loss in losses) or 1.0
-    return sorted(((name, loss / total) for name, loss in losses if loss > 0), key=lambda item: -item[1])
-
-
-def _errors(predictor: Predictor, rows: Rows, y: Mapping[str, Floats]) -> dict[str, float]:
-    answers = predictor.predict(rows)
-    return {name: float(np.abs(answers[name] - values).mean()) for name, values in y.items()}
+    rows = inputs.rows()
+    asked = rows.take(rows.date >= fitted.data.test_first_day)
+    known = [name for name in TARGETS if name in fitted.outcomes]
+    found = {}
+    for done, name in enumerate(known):
+        meter(done, len(known))
+        with_label = asked.take(np.isfinite(asked.y[name]))
+        structure = fitted.outcomes[name].structure
+        losses = importances(structure, with_label.z, with_label.y[name], asked.names, fitted.seed)
+        total = sum(max(0.0, item.loss) for item in losses) or 1.0
+        found[name] = [(item.name, item.loss / total) for item in losses if item.loss > 0]
+    return found
 
 
 def _mature(today: FeatureTable, mature_from_d: float) -> NDArray[np.bool_]:

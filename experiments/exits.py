@@ -20,6 +20,7 @@ EXTRA_OF_MODULE: Final = {
     "jinja2": "experiments",
     "lightgbm": "training",
     "markupsafe": "experiments",
+    "matplotlib": "training",
     "mlflow": "training",
     "onnx": "training",
     "onnxmltools": "experiments",

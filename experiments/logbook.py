@@ -8,16 +8,16 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import numpy as np
-from markupsafe import Markup
 
 from experiments.figures import flat_metrics
 from experiments.progress import Meter
-from experiments.report.content import ReportContent
-from experiments.report.gallery import gallery
+from experiments.summary import RunSummary
 from features.outcomes import TARGETS
 from training import heldout
 from training.export import BundleInfo
+from training.figures import draw
 from training.fitted import FittedModel
+from training.inputs import TrainingInputs
 from training.settings import TrainSettings
 from training.tracking import BUNDLE_FOLDER, EXPERIMENT, PREDICTIONS, Run, Standing, Tracker
 from training.tuning import TuningResult
@@ -70,9 +70,11 @@ class Logbook:
             finally:
                 self._run = None
 
-    def keep(self, fitted: FittedModel, content: ReportContent, report: Path, meter: Meter) -> None:
+    def keep(
+        self, summary: RunSummary, fitted: FittedModel, inputs: TrainingInputs, report: Path, meter: Meter
+    ) -> None:
         """Log the data, the figures, the charts, the held-out predictions and the trials of the tuning study."""
-        data = content.summary.data
+        data = summary.data
         meter(0, 4, "figures")
         self.current.log(
             params={
@@ -80,20 +82,17 @@ class Logbook:
                 "data.first_day": data.first_day,
                 "data.last_day": data.last_day,
             },
-            metrics=flat_metrics(content.summary),
-            tags={"superheat.bundle": content.summary.bundle.digest},
+            metrics=flat_metrics(summary),
+            tags={"superheat.bundle": summary.bundle.digest},
         )
-        meter(1, 4, "charts")
-        with tempfile.TemporaryDirectory() as folder:
-            charts = Path(folder) / "figures"
-            charts.mkdir()
-            for name, drawing in gallery(content).items():
-                _write_chart(charts / f"{name}.svg", drawing)
-            self.current.directory(charts, "figures")
         self._keep_predictions(fitted)
         self.current.file(report, "report")
-        meter(2, 4, "trials")
+        meter(1, 4, "trials")
         self.keep_study(fitted.study)
+        meter(2, 4, "charts")
+        if not summary.quick:  # a chart takes longer to draw than a quick model to train
+            with tempfile.TemporaryDirectory() as folder:
+                self.current.files(draw(fitted, inputs, Path(folder)), "figures")
 
     def keep_study(self, study: TuningResult | None) -> None:
         """Log every trial of ``study``, if there was one, as a child of the run."""
@@ -148,7 +147,3 @@ def shown_uri(uri: str) -> str:
     if parts.scheme == "sqlite":
         return f"sqlite, {Path(parts.path).name}"
     return f"{parts.scheme}://{parts.hostname}" if parts.hostname else parts.scheme or uri
-
-
-def _write_chart(path: Path, drawing: Markup) -> None:
-    path.write_text(str(drawing), encoding="utf-8")

@@ -49,10 +49,10 @@ class JobSettings:
         """The training settings behind it."""
         return training_settings(self.seed, self.quick)
 
-    @property
-    def model_name(self) -> str:
-        """What the model is registered as; a quick one never meets a real one."""
-        return f"{MODEL_NAME}-quick" if self.quick else MODEL_NAME
+
+def model_name(quick: bool) -> str:
+    """Return what a model is called and registered as; a quick one never meets a real one."""
+    return f"{MODEL_NAME}-quick" if quick else MODEL_NAME
 
 
 def training_settings(seed: int, quick: bool) -> TrainSettings:
@@ -75,7 +75,7 @@ def run(settings: JobSettings, console: Console) -> RunSummary:
         record = read_record(settings.data, settings.mapping)
     with stages.stage("Opening the tracking store"):
         logbook = Logbook(settings.tracking_uri, settings.out.absolute().parent)
-    with fresh_result(settings.out) as staging, logbook.run(settings.model_name, settings.training):
+    with fresh_result(settings.out) as staging, logbook.run(model_name(settings.quick), settings.training):
         with stages.stage("Making features and labels") as meter:
             prepared = prepare(record, settings.training.horizon_d, settings.levers, meter)
         summary, rows = _Job(settings, stages, staging, logbook).after(prepared)
@@ -107,7 +107,9 @@ class _Job:
     def after(self, prepared: Prepared) -> tuple[RunSummary, Sequence[Mapping[str, Any]]]:
         """Train, export, advise, report and register; return the summary and the recommendations."""
         fitted = train(prepared, self._settings.training, self._stages)
-        info = export(fitted, prepared, self._staging / BUNDLE, self._settings.model_name, self._stages)
+        info = export(
+            fitted, prepared, self._staging / BUNDLE, model_name(self._settings.quick), self._stages
+        )
         with self._stages.stage("Verifying the bundle as a service would"):
             predictor = Predictor.open(info.path, info.digest)
             parity = served_parity(predictor, fitted, prepared.inputs, info)
@@ -125,7 +127,7 @@ class _Job:
             content = report_content(draft, prepared, fitted, predictor, rows, meter)
             write_report(replace(content, summary=self._timed(draft)), self._staging / REPORT)
         with self._stages.stage("Logging and registering the model") as meter:
-            self._logbook.keep(fitted, content, self._staging / REPORT, meter)
+            self._logbook.keep(draft, fitted, prepared.inputs, self._staging / REPORT, meter)
             registered = self._logbook.register(info, fitted)
         summary = self._timed(replace(draft, tracking={**draft.tracking, **registered}))
         summary.write(self._staging / MARK)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from experiments.bench.table import BenchMeta, BenchTable, usable_cores
 from experiments.logbook import Logbook
-from experiments.main_job import MODEL_NAME, export, train, training_settings
+from experiments.main_job import MODEL_NAME, export, model_name, train, training_settings
 from experiments.output import fresh_result
 from experiments.prepare import Prepared, prepare, read_record
 from experiments.progress import Stages
@@ -66,9 +66,9 @@ def train_bundle(job: TrainJob, console: Console) -> None:
     settings = training_settings(job.seed, job.quick)
     prepared = _prepared(job.data, job.mapping, settings, stages, job.levers)
     logbook = Logbook(job.tracking_uri, job.out.absolute().parent)
-    with logbook.run(f"{MODEL_NAME}-train", settings):
+    with logbook.run(f"{model_name(job.quick)}-train", settings):
         fitted = train(prepared, settings, stages)
-        info = export(fitted, prepared, job.out, MODEL_NAME, stages)
+        info = export(fitted, prepared, job.out, model_name(job.quick), stages)
         with stages.stage("Logging the run"):
             logbook.keep_model(fitted, info)
     for name, outcome in fitted.outcomes.items():

@@ -21,7 +21,6 @@ def blocks(content: ReportContent) -> list[Row]:
     ordered = sorted(content.summary.outcomes, key=lambda entry: not entry.target)
     return [
         {
-            "key": entry.name,
             "name": outcome_words(entry.name),
             "target": entry.target,
             "unit": entry.unit,
@@ -41,7 +40,6 @@ def coverage(content: ReportContent) -> list[Row]:
     """Return one block a target: coverage by month and by regime."""
     return [
         {
-            "key": entry.name,
             "name": outcome_words(entry.name),
             "by_month": _coverage(entry.coverage_by_month, entry.nominal_coverage),
             "by_regime": _coverage((entry.coverage, *entry.coverage_by_regime), entry.nominal_coverage),
