@@ -8,8 +8,9 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from features.outcomes import OUTCOMES
+from features.outcomes import OUTCOMES, TARGETS
 from features.setpoints import Lever
 from features.signals import SIGNALS
 from training.fitted import FittedModel, FittedOutcome
@@ -23,7 +24,7 @@ matplotlib.use("agg")
 
 _INK, _SOFT, _MODEL, _BASE, _WARN = "#1f2933", "#9aa5b1", "#0b6e8a", "#c77700", "#b42318"
 _WIDE, _SQUARE = (9.0, 4.6), (9.6, 4.9)
-_ASKED_ROWS = 150
+_ASKED_ROWS = 100
 _SHOWN_COLUMNS = 15
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -42,22 +43,20 @@ Draw: TypeAlias = Callable[[FittedOutcome, Rows, FittedModel], Figure]
 
 
 def draw(fitted: FittedModel, inputs: TrainingInputs, folder: Path) -> list[Path]:
-    """Draw every figure of every outcome below ``folder`` and return the files (PNG)."""
+    """Draw the figures of every outcome (of the targets more) below ``folder`` and return the files (PNG)."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = inputs.rows()
     asked = rows.take(rows.date >= fitted.data.test_first_day)
-    kinds: Mapping[str, Draw] = {
+    helpers: Mapping[str, Draw] = {
         "predicted": predicted_against_measured,
-        "residuals": residuals,
-        "families": families,
         "coverage": interval_coverage,
-        "importance": importance,
         "levers": lever_response,
     }
+    targets = {**helpers, "residuals": residuals, "families": families, "importance": importance}
     files: list[Path] = []
     with matplotlib.rc_context(_STYLE):
         for name, outcome in fitted.outcomes.items():
-            for kind, make in kinds.items():
+            for kind, make in (targets if name in TARGETS else helpers).items():
                 figure = make(outcome, asked, fitted)
                 _sign(figure, fitted)
                 files.append(folder / f"{name}.{kind}.png")
@@ -184,18 +183,18 @@ def interval_coverage(outcome: FittedOutcome, rows: Rows, fitted: FittedModel) -
 
 
 def importance(outcome: FittedOutcome, rows: Rows, fitted: FittedModel) -> Figure:
-    """Return the columns whose shuffling hurts most on the test days."""
+    """Return the signals whose shuffling hurts most on the test days."""
     figure = Figure(figsize=_WIDE, layout="constrained")
     axes: Axes = figure.subplots()
     known = rows.take(np.isfinite(rows.y[outcome.name]))
     found = importances(outcome.structure, known.z, known.y[outcome.name], rows.names, fitted.seed)
     shown = found[:_SHOWN_COLUMNS][::-1]
-    moves = {lever.move for lever in rows.levers}
-    colours = [_WARN if rows.names.index(item.name) in moves else _MODEL for item in shown]
+    moves = {f"{lever.name}_move" for lever in rows.levers}
+    colours = [_WARN if item.name in moves else _MODEL for item in shown]
     axes.barh(np.arange(len(shown)), [item.loss for item in shown], color=colours, alpha=0.8, height=0.7)
     axes.set_yticks(np.arange(len(shown)), [item.name for item in shown])
     axes.axvline(0, color=_INK, linewidth=0.8)
-    axes.set_xlabel(f"mean absolute error gained by shuffling the column [{_unit(outcome.unit)}]")
+    axes.set_xlabel(f"mean absolute error gained by shuffling the signal [{_unit(outcome.unit)}]")
     axes.set_title(f"{_title(outcome)}: what the champion listens to (red: a lever's move)")
     return figure
 
@@ -223,7 +222,7 @@ def _one_lever(
     z: "np.ndarray[tuple[int, int], np.dtype[np.float64]]",
 ) -> None:
     place = next(place for place in rows.levers if place.name == lever.name)
-    moves = np.linspace(-lever.window, lever.window, 21)
+    moves = np.linspace(-lever.window, lever.window, 9)
     found = response(outcome.structure, z, place, moves)
     axes.fill_between(
         moves, found.effect.min(axis=1), found.effect.max(axis=1), color=_MODEL, alpha=0.2, label="members"
@@ -261,11 +260,15 @@ def _family(name: str) -> str:
 
 
 def _sign(figure: Figure, fitted: FittedModel) -> None:
+    """Say under the axes what the data are."""
     source = "SIMULATED line" if fitted.data.simulated else fitted.plant.name
+    layout = figure.get_layout_engine()
+    if isinstance(layout, ConstrainedLayoutEngine):
+        layout.set(rect=(0, 0.035, 1, 0.965))
     figure.text(
-        0.995,
-        0.002,
-        f"{source}, data {fitted.data.sha256[:8]}",
+        0.99,
+        0.012,
+        f"{source}, data {fitted.data.sha256[:8]}, seed {fitted.seed}",
         ha="right",
         va="bottom",
         fontsize=7,

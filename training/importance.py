@@ -1,5 +1,6 @@
 """What a fitted outcome listens to, and what it says a lever does: asked of the structure itself."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,15 @@ from training.rows import LeverPlace
 from training.scores import mae
 from training.structures import Floats, Structure, predict
 
-_ROWS = 400
+_ROWS = 150
+_STATISTIC = re.compile(
+    r"(_(last|recent|trend|now|age_d|last_move|days_since_move|move|(mean|std|slope|dev)_\d+d|\d+d))$"
+)
 
 
 @dataclass(frozen=True)
 class Importance:
-    """name of a column, and by how much shuffling it raises the mean absolute error, in the outcome's unit."""
+    """A signal, and by how much shuffling its columns raises the mean absolute error, in the outcome's unit."""
 
     name: str
     loss: float
@@ -23,20 +27,29 @@ class Importance:
 def importances(
     structure: Structure, z: Floats, y: Floats, names: Sequence[str], seed: int
 ) -> tuple[Importance, ...]:
-    """Return every column's permutation importance on ``z`` (n, z), ``y`` (n,), the largest first.
+    """Return every signal's permutation importance on ``z`` (n, z), ``y`` (n,), the largest first.
 
-    Asked on at most 400 rows. A column is shuffled alone, so what two columns both know counts for neither.
+    All columns of a signal (last value, means, slopes) are shuffled together, row by row: shuffled alone, each would
+    be vouched for by the others. A lever's move is its own entry. Asked on at most 150 rows.
     """
     rng = np.random.default_rng(seed)
     picked = np.sort(rng.permutation(len(z))[:_ROWS])
     z, y = z[picked], y[picked]
     base = mae(y, predict(structure, z))
     out: list[Importance] = []
-    for column, name in enumerate(names):
+    for signal, columns in _by_signal(names).items():
         shuffled = z.copy()
-        shuffled[:, column] = z[rng.permutation(len(z)), column]
-        out.append(Importance(name, mae(y, predict(structure, shuffled)) - base))
+        shuffled[:, columns] = z[rng.permutation(len(z))][:, columns]
+        out.append(Importance(signal, mae(y, predict(structure, shuffled)) - base))
     return tuple(sorted(out, key=lambda item: -item.loss))
+
+
+def _by_signal(names: Sequence[str]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        key = name if name.endswith("_move") and not name.endswith("_last_move") else _STATISTIC.sub("", name)
+        groups.setdefault(key, []).append(column)
+    return groups
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,8 @@ def _choose(task: Task, u: Floats, anchors: tuple[Ints, Floats], settings: Linea
             error[i] += np.abs(task.y[test][:, None] - predicted).sum(axis=0)
     if not error.any():
         return _Shrinkage(settings.alphas[-1], mixes[-1])
-    i, k = np.unravel_index(int(error.argmin()), error.shape)
-    return _Shrinkage(settings.alphas[int(i)], mixes[int(k)])
+    best, mix = divmod(int(error.argmin()), len(mixes))
+    return _Shrinkage(settings.alphas[best], mixes[mix])
 
 
 def _mixes(anchors: int) -> Iterator[tuple[float, ...]]:
