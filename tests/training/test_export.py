@@ -32,7 +32,14 @@ from training.export.parity import check_parity, run_graph
 from training.export.structures import write_design, write_members
 from training.export.writer import GraphWriter
 from training.fitted import FittedModel
-from training.structures import Constant, Floats, Structure, Sum, Tree, TreeEnsemble
+from training.structures import (
+    Constant,
+    Floats,
+    Structure,
+    Sum,
+    Tree,
+    TreeEnsemble,
+)
 
 Rows = NDArray[np.float32]
 
@@ -304,6 +311,25 @@ def test_an_export_that_is_not_exact_fails_and_names_the_rows(change: Any) -> No
     with pytest.raises(ExportError, match=r"mean_voltage_v.*rows \(row \d+: .* for ") as caught:
         check_parity(model, wrong, X, ParityPlan(checked=400, planted=4000))
     assert "Nothing was written" in str(caught.value)
+
+
+class _Moody:
+    """An estimator whose answer to a row depends on the row's company, as sums of cancelling weights do."""
+
+    def __init__(self, calm: Structure) -> None:
+        self.calm, self.m = calm, calm.m
+
+    def members(self, z: Floats) -> Floats:
+        return self.calm.members(z) * (1 + 1e-5 * (len(z) > 1))
+
+
+def test_an_estimator_at_odds_with_itself_is_told_from_a_wrong_export() -> None:
+    model, X = fitted(), rows(60, seed=63)
+    outcome = model.outcomes["current_efficiency"]
+    moody = replace(outcome, structure=_Moody(outcome.structure))  # type: ignore[arg-type]
+    calm, odd = (replace(model, outcomes={outcome.name: each}) for each in (outcome, moody))
+    with pytest.raises(ExportError, match="otherwise alone than in a batch"):
+        check_parity(odd, write_graph(calm, X.shape[1]), X, PLAN)
 
 
 def test_no_number_is_no_agreement() -> None:

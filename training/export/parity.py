@@ -59,7 +59,7 @@ def check_parity(fitted: FittedModel, model: bytes, rows: Rows, plan: ParityPlan
     everything = np.concatenate([given, edge, ends])
     parity = expected(fitted, everything)
     answered = run_graph(model, everything)
-    refuse_differences(parity, answered)
+    _refuse_differences(fitted, parity, answered)
     third = plan.stored // 3
     keep = np.concatenate(
         [
@@ -97,8 +97,7 @@ def run_graph(model: bytes, rows: Rows) -> dict[str, Floats]:
     return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
 
 
-def refuse_differences(parity: Parity, answered: dict[str, Floats]) -> None:
-    """Raise ``ExportError`` where ``answered`` is outside the tolerance of ``parity``; say where and by how much."""
+def _refuse_differences(fitted: FittedModel, parity: Parity, answered: dict[str, Floats]) -> None:
     broken = parity.broken(answered)
     if not broken:
         return
@@ -108,8 +107,24 @@ def refuse_differences(parity: Parity, answered: dict[str, Floats]) -> None:
         told.append(f"{name}: {len(rows)} of {len(parity.features)} rows ({named})")
     raise ExportError(
         f"the graph differs from the trained estimators by more than {RELATIVE:g} relative: {'; '.join(told)}."
-        " Nothing was written; the structure of these outcomes is not exported exactly"
+        f" Nothing was written; {_cause(fitted, parity, broken)}"
     )
+
+
+def _cause(fitted: FittedModel, parity: Parity, broken: dict[str, NDArray[np.intp]]) -> str:
+    """Say whether the estimators agree with themselves: a sum that cancels depends on the company of a row."""
+    for name, rows in broken.items():
+        few = rows[:_NAMED]
+        alone = np.concatenate(
+            [answers(fitted, fitted.design(parity.features[row][None]))[name] for row in few]
+        )
+        batch = parity.expected[name][few]
+        if (np.abs(alone - batch) > 0.01 * RELATIVE * np.abs(batch)).any():
+            return (
+                f"the estimator of {name} itself answers row {few[0]} otherwise alone than in a batch: its weights"
+                " cancel (a column that hardly varies was scaled up), train it without that column"
+            )
+    return "the structure of these outcomes is not exported exactly"
 
 
 def _difference(parity: Parity, answered: dict[str, Floats], name: str, row: np.intp) -> str:
