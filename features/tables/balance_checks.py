@@ -32,16 +32,8 @@ def _energy(history: History) -> list[Finding]:
     findings = []
     for line in np.unique(history.line_ids):
         mine = np.flatnonzero(history.line_ids == line)
-        running = _run_share(history)[:, mine]
-        power = voltage[:, mine] * current[:, mine] * 24.0 * running
-        complete = np.isfinite(power).mean(axis=1) >= _COVERAGE
-        total = np.where(
-            complete, np.nanmean(np.where(complete[:, None], power, 0.0), axis=1) * len(mine), np.nan
-        )
-        ratio = np.where(total > 0.0, meter[:, mine[0]] / np.where(total > 0.0, total, 1.0), np.nan)
-        known = ratio[np.isfinite(ratio)]
-        if known.size:
-            findings += _energy_of_line(str(line), ratio, float(np.median(known)), history)
+        power = voltage[:, mine] * current[:, mine] * 24.0 * _run_share(history)[:, mine]
+        findings += _energy_of_line(str(line), meter[:, mine[0]], power, history)
     return findings
 
 
@@ -52,7 +44,20 @@ def _run_share(history: History) -> Floats:
     return np.clip(np.nan_to_num(run, nan=1440.0) / 1440.0, 0.0, 1.0)
 
 
-def _energy_of_line(line: str, ratio: Floats, middle: float, history: History) -> list[Finding]:
+def _energy_of_line(line: str, meter: Floats, power: Floats, history: History) -> list[Finding]:
+    """Compare a line's meter (t,) with the energy of its cells (t, c).
+
+    A cell without a row may be stopped or merely unrecorded, so the sum is known only as a range.
+    """
+    known = np.isfinite(power)
+    least = np.where(known, power, 0.0).sum(axis=1)
+    most = least * np.divide(
+        power.shape[1], known.sum(axis=1), out=np.full(len(power), np.nan), where=known.any(axis=1)
+    )
+    usable = (known.mean(axis=1) >= _COVERAGE) & np.isfinite(meter)
+    if not usable.any():
+        return []
+    middle = float(np.median((meter / np.where(least > 0.0, 0.5 * (least + most), np.nan))[usable]))
     findings = []
     if not _METER_LOW <= middle <= _METER_HIGH:
         text = (
@@ -63,7 +68,8 @@ def _energy_of_line(line: str, ratio: Floats, middle: float, history: History) -
         findings.append(
             Finding("energy_level", "warning", "meters", "dc_energy_kwh", text, zh, {"ratio": middle})
         )
-    off = np.flatnonzero(np.abs(ratio / middle - 1.0) > _METER_DAY)
+    over, under = meter > middle * most * (1.0 + _METER_DAY), meter < middle * least * (1.0 - _METER_DAY)
+    off = np.flatnonzero(usable & (over | under))
     if off.size:
         days = ", ".join(str(history.dates[day]) for day in off[:_SHOWN])
         text = (
@@ -71,9 +77,8 @@ def _energy_of_line(line: str, ratio: Floats, middle: float, history: History) -
             f" {_METER_DAY:.0%} ({days}): a meter reset, or a wrong voltage or current"
         )
         zh = f"系列 {line}：有 {off.size} 天电表与各槽 V×I 之和相差超过 {_METER_DAY:.0%}（{days}）"
-        findings.append(
-            Finding("energy_days", "warning", "meters", "dc_energy_kwh", text, zh, {"days": int(off.size)})
-        )
+        evidence = {"days": int(off.size)}
+        findings.append(Finding("energy_days", "warning", "meters", "dc_energy_kwh", text, zh, evidence))
     return findings
 
 
@@ -127,12 +132,13 @@ def block_efficiency(history: History) -> Floats:
     blocks = np.array_split(np.arange(days), max(1, days // _BLOCK_D))
     age = history.signals.get("cell_age_d", np.full((days, cells), np.nan))
     run = _run_share(history)
+    voltage = history.signals["cell_voltage_v"]
     efficiency = np.full((len(blocks), cells), np.nan)
     rise = float(metal_rise_rate(1.0, history.plant.metal_pad_area_m2))
     for b, block in enumerate(blocks):
         for c in range(cells):
             tapped = mass[block, c]
-            good = np.isfinite(tapped)
+            good = np.isfinite(tapped) & np.isfinite(voltage[block, c])
             if good.mean() < _COVERAGE or good.sum() < _LEAST_D:
                 continue
             gained = _gained(level[block, c]) / rise if level is not None else 0.0

@@ -9,7 +9,6 @@ A cell out of operation is no fault: its voltage of zero is not a measurement of
 transients of tapping and anode changes lie inside the ranges on purpose.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +31,8 @@ CARRIED = (SOURCE, ROW, ASIDE)
 
 _ISOLATED_DAYS = 366
 _BULK = 0.9
+_WEIGHING = 1.03
+"""An anode taken out on the day it was set weighs what it weighed, give or take the scale."""
 _Mask = NDArray[np.bool_]
 
 
@@ -281,20 +282,17 @@ def _emptiness(frame: pd.DataFrame, layout: Layout, around: Circumstances, stopp
 
 def _ordering(frame: pd.DataFrame, layout: Layout) -> list[_Broken]:
     """Return the rows whose times or weights stand in an order that cannot be."""
-    rules: Mapping[str, list[tuple[str, str, str]]] = {
-        "bath_samples": [
-            ("reported_at", "sampled_at", "reported before it was sampled: is one of them in another zone?")
-        ],
-        "anode_changes": [
-            ("removed_at", "set_at", "removed before it was set"),
-            ("new_mass_kg", "butt_mass_kg", "the butt weighs more than the new anode"),
-        ],
-    }
-    return [
-        (later, "order", reason, (frame[later] < frame[earlier]).to_numpy())
-        for later, earlier, reason in rules.get(layout.name, [])
-        if later in frame and earlier in frame
-    ]
+    if layout.name == "bath_samples" and "reported_at" in frame:
+        reason = "reported before it was sampled: is one of them in another zone?"
+        return [("reported_at", "order", reason, (frame["reported_at"] < frame["sampled_at"]).to_numpy())]
+    if layout.name != "anode_changes":
+        return []
+    heavier = frame["butt_mass_kg"] > _WEIGHING * frame["new_mass_kg"]
+    broken = [("butt_mass_kg", "order", "the butt weighs more than the new anode", heavier.to_numpy())]
+    if "removed_at" in frame:
+        early = (frame["removed_at"] < frame["set_at"]).to_numpy()
+        broken.append(("removed_at", "order", "removed before it was set", early))
+    return broken
 
 
 def _calendar(frame: pd.DataFrame, layout: Layout, around: Circumstances) -> list[_Broken]:

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.history import History
 from features.tables.contract import ROW, SOURCE
@@ -75,24 +77,37 @@ def gap_findings(history: History, tables: Tables) -> list[Finding]:
         text = f"no cell reports on {silent.size} days ({shown}{' ...' if silent.size > _SHOWN else ''})"
         zh = f"有 {silent.size} 天全系列无记录（{shown}）"
         findings.append(Finding("line_gap", "warning", "cell_days", "", text, zh, {"days": int(silent.size)}))
+    return [*findings, *_cell_gaps(history, seen)]
+
+
+def _cell_gaps(history: History, seen: NDArray[np.bool_]) -> list[Finding]:
+    """Return the days that are missing inside the cells' records, stops apart: after a stop the age begins anew."""
+    age = history.signals.get("cell_age_d", np.full(seen.shape, np.nan))
     gaps: dict[str, int] = {}
+    stops: dict[str, int] = {}
     expected = 0
     for cell, name in enumerate(history.cell_ids):
         there = np.flatnonzero(seen[:, cell])
         expected += int(there[-1] - there[0] + 1)
-        missing = int(there[-1] - there[0] + 1 - there.size)
-        if missing:
-            gaps[str(name)] = missing
+        for before, after in pairwise(there):
+            if after - before > 1:
+                kind = stops if age[after, cell] < age[before, cell] else gaps
+                kind[str(name)] = kind.get(str(name), 0) + int(after - before - 1)
+    findings = []
     if gaps:
-        total = sum(gaps.values())
+        total, share = sum(gaps.values()), sum(gaps.values()) / expected
         worst = ", ".join(
             f"{name} ({days} d)" for name, days in sorted(gaps.items(), key=lambda g: -g[1])[:_SHOWN]
         )
-        share = total / expected
         text = f"{total} cell days ({share:.1%}) are missing between a cell's first and last, most in {worst}"
         zh = f"共缺 {total} 个槽日（{share:.1%}），最多的槽：{worst}"
         grade: Severity = "warning" if share > _SOME else "info"
         findings.append(Finding("gaps", grade, "cell_days", "", text, zh, {"days": total, "share": share}))
+    if stops:
+        named = ", ".join(f"{name} ({days} d)" for name, days in list(stops.items())[:_SHOWN])
+        text = f"{len(stops)} cells were stopped and started anew: {named}"
+        zh = f"{len(stops)} 台槽曾停槽并重新启动：{named}"
+        findings.append(Finding("stops", "info", "cell_days", "", text, zh, {"cells": len(stops)}))
     return findings
 
 
@@ -157,12 +172,12 @@ def arrival_findings(frame: pd.DataFrame, layout: Layout) -> list[Finding]:
     return [*_late(late, layout), *_jumped(jumped, layout)]
 
 
-def _days(stamps: "pd.Series[pd.Timestamp]") -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _days(stamps: "pd.Series[pd.Timestamp]") -> NDArray[np.float64]:
     known = stamps.dropna()
     return np.asarray(known.to_numpy(dtype="datetime64[s]").astype(np.int64) / 86400.0, dtype=np.float64)
 
 
-def _left_behind(days: np.ndarray[tuple[int], np.dtype[np.float64]], place: int) -> int:
+def _left_behind(days: NDArray[np.float64], place: int) -> int:
     """Return how many rows after the step back at ``place`` lie before the row that stepped."""
     return int((days[place + 1 :] < days[place]).sum())
 

@@ -126,6 +126,14 @@ def test_a_sensor_in_another_unit_is_refused_with_the_unit_that_fits(record, tmp
         examine(folder, as_of=AS_OF)
 
 
+def test_a_stopped_cell_without_rows_is_a_stop_and_not_a_gap(record, tmp_path):
+    made = shut_down_and_start_up(record)
+    days = made.cell_days[~((made.cell_days["cell_id"] == CELL) & (made.cell_days["run_minutes"] == 0))]
+    result = examine(write_tables(replace(made, cell_days=days), tmp_path / "canonical"), as_of=AS_OF)
+    assert [f.evidence["cells"] for f in result.quality.of("stops")] == [1]
+    assert [f.text for f in result.quality.findings if f.severity != "info"] == []
+
+
 def test_a_stopped_cell_keeps_its_rows_without_its_impossible_values(record, tmp_path):
     result = examine(write_tables(shut_down_and_start_up(record), tmp_path / "canonical"), as_of=AS_OF)
     off = result.tables.cell_days.query("cell_id == @CELL and run_minutes == 0")
