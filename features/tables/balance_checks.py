@@ -143,8 +143,9 @@ def block_efficiency(history: History) -> Floats:
                 continue
             gained = _gained(level[block, c]) / rise if level is not None else 0.0
             metal = float(tapped[good].mean()) + gained / len(block)
-            if run[block, c].all() and not (age[block, c] < _YOUNG_D).any():
-                amperage = float(np.nanmean(current[block, c])) * float(run[block, c].mean())
+            amperes = current[block, c][np.isfinite(current[block, c])]
+            if amperes.size and run[block, c].all() and not (age[block, c] < _YOUNG_D).any():
+                amperage = float(amperes.mean()) * float(run[block, c].mean())
                 efficiency[b, c] = current_efficiency_from_metal(metal, amperage)
     return efficiency
 
