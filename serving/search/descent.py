@@ -1,12 +1,12 @@
 """Coordinate descent over a lever grid from several starts: the default search.
 
 With trees most of a cell's surface is flat steps, so gradients say nothing, but a whole line along one lever costs
-one batch. Each start moves to the best point of a line, lever after lever, until no lever helps; the best of them is
-then polished over pairs of levers, which also slides along joint limits that no single lever can follow.
+one batch. Each start moves to the best point of a line, lever after lever, until no lever helps; then pairs of levers
+are tried together, near and far, which also slides along joint limits that no single lever can follow.
 """
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.random import Generator
@@ -16,8 +16,11 @@ from serving.search.problem import Floats, Landscape
 from serving.search.specialise import Points
 
 _TIE = 1e-9
-_REACH = 2
+_NEAR = np.array([-2, -1, 0, 1, 2])
+_STEP = np.array([-1, 1])
+"""Grid steps that are tried on a lever while another one moves too: a little, or anywhere."""
 _MAX_SWEEPS = 50
+_LOOKS = 8
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,23 @@ class Walk:
 
 
 def starts(land: Landscape, count: int, rng: Generator) -> Points:
-    """Return up to ``count`` start points (s, k): home, then Latin hypercube draws that are not out (key inf)."""
+    """Return up to ``count`` start points (s, k): home, the best of a Latin hypercube, and some others of it.
+
+    One batch looks at eight times as many points as are walked from; half of the starts are the lowest of them, the
+    others are taken as they come, because the lowest may all lie in one valley. Points that are out (key inf) are
+    left away.
+    """
+    draws = _LOOKS * (count - 1)
+    if draws < 1:
+        return land.home[None, :].copy()
     sizes = np.asarray(land.sizes)
-    draws = max(count - 1, 0)
-    strata = np.stack([rng.permutation(draws) for _ in sizes], axis=1) if draws else np.empty((0, len(sizes)))
-    drawn = ((strata + rng.random((draws, len(sizes)))) / max(draws, 1) * sizes).astype(np.int64)
-    points = np.concatenate([land.home[None, :], drawn])
-    keys = land.keys(points)
-    return np.asarray(points[np.isfinite(keys) | (np.arange(len(points)) == 0)])
+    strata = np.stack([rng.permutation(draws) for _ in sizes], axis=1)
+    drawn = ((strata + rng.random((draws, len(sizes)))) / draws * sizes).astype(np.int64)
+    keys = land.keys(drawn)
+    order = np.argsort(keys, kind="stable")[: count // 2]
+    others = np.setdiff1d(np.arange(draws), order)[: count - 1 - len(order)]
+    chosen = np.concatenate([order, others])
+    return np.concatenate([land.home[None, :], drawn[chosen[np.isfinite(keys[chosen])]]])
 
 
 def descend(land: Landscape, begin: Points, levers: tuple[int, ...] | None = None) -> Walk:
@@ -68,11 +80,11 @@ def descend(land: Landscape, begin: Points, levers: tuple[int, ...] | None = Non
         moved = np.zeros(len(here), dtype=bool)
         for lever in free:
             moved |= _line_step(land, here, keys, lever, trail)
-        if not moved.any():
-            best = int(np.argmin(keys))
-            if not _pair_step(land, here, keys, best, free, trail):
-                break
-        here, keys = _distinct(here, keys)
+        here, keys, moved = _distinct(here, keys, moved)
+        if moved.any():
+            continue
+        if not (_near_pairs(land, here, keys, free, trail) or _far_pairs(land, here, keys, free, trail)):
+            break
     points, found = zip(*trail, strict=True)
     return Walk(np.concatenate(points), np.concatenate(found), here)
 
@@ -103,31 +115,50 @@ def _line_step(land: Landscape, here: Points, keys: Floats, lever: int, trail: T
     return np.asarray(step)
 
 
-def _pair_step(
-    land: Landscape, here: Points, keys: Floats, at: int, free: tuple[int, ...], trail: Trail
-) -> bool:
-    """Move point ``at`` to the best of its neighbours that differ in two levers, in place; say whether it moved."""
-    offsets = np.arange(-_REACH, _REACH + 1)
-    around = []
+def _near_pairs(land: Landscape, here: Points, keys: Floats, free: tuple[int, ...], trail: Trail) -> bool:
+    """Move every point of ``here`` (s, k) to the best of its near neighbours in two levers, in place."""
+    first, second = np.meshgrid(_NEAR, _NEAR, indexing="ij")
+    blocks = [np.zeros((0, here.shape[1]), dtype=np.int64)]
     for i, j in combinations(free, 2):
-        block = np.repeat(here[at][None, :], len(offsets) ** 2, axis=0)
-        block[:, i] += np.repeat(offsets, len(offsets))
-        block[:, j] += np.tile(offsets, len(offsets))
-        around.append(block)
-    if not around:
+        block = np.zeros((first.size, here.shape[1]), dtype=np.int64)
+        block[:, i], block[:, j] = first.ravel(), second.ravel()
+        blocks.append(block)
+    offsets = np.concatenate(blocks)
+    moved = [_to_best(land, here, keys, at, here[at] + offsets, trail) for at in range(len(here))]
+    return any(moved)
+
+
+def _far_pairs(land: Landscape, here: Points, keys: Floats, free: tuple[int, ...], trail: Trail) -> bool:
+    """Move the best point of ``here``: one lever a step, and another to anywhere on its line, in place.
+
+    Where a predicted limit binds, one step of a lever may have to be paid for by many of another.
+    """
+    at = int(np.argmin(keys))
+    blocks = [np.zeros((0, here.shape[1]), dtype=np.int64)]
+    for i, j in permutations(free, 2):
+        size = land.sizes[j]
+        block = np.repeat(here[at][None, :], len(_STEP) * size, axis=0)
+        block[:, i] += np.repeat(_STEP, size)
+        block[:, j] = np.tile(np.arange(size), len(_STEP))
+        blocks.append(block)
+    return _to_best(land, here, keys, at, np.concatenate(blocks), trail)
+
+
+def _to_best(land: Landscape, here: Points, keys: Floats, at: int, tried: Points, trail: Trail) -> bool:
+    """Move point ``at`` of ``here`` to the best of the ``tried`` (t, k) that lie on the grid, where that is lower."""
+    points = tried[((tried >= 0) & (tried < np.asarray(land.sizes))).all(axis=1)]
+    if not len(points):
         return False
-    points = np.concatenate(around)
-    points = points[((points >= 0) & (points < np.asarray(land.sizes))).all(axis=1)]
     found = land.keys(points)
     best = int(np.argmin(found))
-    if found[best] >= keys[at] - _TIE * (1.0 + abs(keys[at])):
+    if not found[best] < keys[at] - _TIE * (1.0 + abs(keys[at])):
         return False
     here[at], keys[at] = points[best], found[best]
     trail.append((points[best : best + 1].copy(), found[best : best + 1].copy()))
     return True
 
 
-def _distinct(here: Points, keys: Floats) -> tuple[Points, Floats]:
+def _distinct(here: Points, keys: Floats, moved: Bools) -> tuple[Points, Floats, Bools]:
     """Drop points that met: they would walk on together."""
     kept, first = np.unique(here, axis=0, return_index=True)
-    return kept, keys[first]
+    return kept, keys[first], moved[first]
