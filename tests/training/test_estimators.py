@@ -1,0 +1,204 @@
+"""Families on rows with a known truth: they find it, keep physics' signs, and repeat themselves."""
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from features.errors import InputError
+from training.bootstrap import member_weights
+from training.estimators.boosting import fit_boosting
+from training.estimators.linear import fit_linear
+from training.estimators.network import Trunk, fit_network, to_structures
+from training.estimators.network import _Scaling as Scaling
+from training.estimators.task import Task, input_ranges
+from training.importance import response
+from training.rows import LeverPlace
+from training.settings import BoostingSettings, LinearSettings, NetworkSettings
+from training.structures import Linear, Structure, predict
+
+NAMES = ("level", "state", "set_voltage_v", "set_voltage_v_last", "rubbish", "running", "set_voltage_v_move")
+VOLTAGE = LeverPlace("set_voltage_v", 2, 3, 6)
+BOOSTING = BoostingSettings(trees=40, leaves=8, min_rows=20)
+NETWORK = NetworkSettings(heads=4, width=16, epochs=12, batch=128)
+
+
+@cache
+def task(outcome: str = "mean_noise_mv", *, seed: int = 3, slope: float = -60.0) -> Task:
+    """Rows whose outcome is known: 20 + 2 state + 2 cos(2 state) + slope * move + the running estimate's share."""
+    rng = np.random.default_rng(seed)
+    n, cells = 1500, 10
+    cell = np.tile(np.arange(cells), n // cells)
+    date = np.repeat(np.datetime64("2025-01-01", "D") + np.arange(n // cells), cells)
+    state = rng.normal(size=n)
+    last = np.round(3.9 + rng.normal(0, 0.03, n), 3)
+    move = np.where(rng.random(n) < 0.4, np.round(rng.normal(0, 0.012, n), 3), 0.0)
+    running = rng.normal(0, 2, n)
+    z = np.stack([cell * 0.1, state, last + move, last, rng.normal(size=n), running, move], axis=1)
+    z[rng.random(n) < 0.05, 1] = np.nan
+    bend = 2 * np.cos(2 * state)  # what no line can follow
+    y = 20 + 2 * state + bend + slope * move + running + rng.normal(0, 0.5, n)
+    weights = member_weights(cell, date, 14, 2, seed)
+    return Task(outcome, z, y, date, weights, np.ones(7, dtype=bool), (VOLTAGE,), seed)
+
+
+def effect(structure: Structure, move: float = 0.02) -> float:
+    return float(response(structure, task().z[:300], VOLTAGE, np.array([move])).mean[0]) / move
+
+
+def fitted(family: str, given: Task) -> Structure:
+    line = fit_linear(given, LinearSettings())
+    if family == "ridge":
+        return line
+    if family == "boosting":
+        return fit_boosting(given, line, BOOSTING)
+    return fit_network(given, {given.outcome: given.y}, {given.outcome: line}, NETWORK)[given.outcome]
+
+
+@pytest.mark.parametrize("family", ["ridge", "boosting", "network"])
+def test_every_family_learns_and_its_members_differ(family: str) -> None:
+    given = task()
+    structure = fitted(family, given)
+    errors = np.abs(predict(structure, given.z) - given.y).mean()
+    assert errors < 0.7 * np.abs(given.y - given.y.mean()).mean()
+    members = structure.members(given.z)
+    assert members.shape == (len(given.y), 2)
+    assert np.abs(members[:, 0] - members[:, 1]).mean() > 1e-3
+
+
+def test_trees_and_network_see_what_a_line_cannot() -> None:
+    given = task()
+    errors = {
+        family: np.abs(predict(fitted(family, given), given.z) - given.y).mean()
+        for family in ("ridge", "boosting", "network")
+    }
+    assert errors["boosting"] < 0.9 * errors["ridge"]
+    assert errors["network"] < 0.9 * errors["ridge"]
+
+
+def test_the_line_finds_the_effect_of_a_move() -> None:
+    assert effect(fitted("ridge", task())) == pytest.approx(-60.0, abs=20.0)
+
+
+@pytest.mark.parametrize("family", ["ridge", "boosting"])
+def test_a_sign_that_physics_forbids_is_not_learnt(family: str) -> None:
+    confounded = task(slope=90.0)  # operators raised the voltage of noisy cells
+    structure = fitted(family, confounded)
+    moves = np.linspace(-0.04, 0.04, 17)
+    found = response(structure, confounded.z[:200], VOLTAGE, moves).effect
+    assert (np.diff(found, axis=0) <= 1e-12).all()
+
+
+def test_without_a_sign_in_physics_the_data_decide() -> None:
+    free = replace(task(slope=90.0), outcome="some other outcome")
+    assert effect(fit_linear(free, LinearSettings())) > 50.0
+
+
+def test_the_network_is_penalised_for_a_forbidden_sign() -> None:
+    given = task(slope=90.0)
+    line = replace_slope(fit_linear(given, LinearSettings()))
+    free = fit_network(
+        given, {given.outcome: given.y}, {given.outcome: line}, replace(NETWORK, sign_penalty=0.0)
+    )
+    held = fit_network(
+        given, {given.outcome: given.y}, {given.outcome: line}, replace(NETWORK, sign_penalty=20.0)
+    )
+    assert effect(held[given.outcome]) < 0.5 * effect(free[given.outcome])
+
+
+def replace_slope(line: Linear) -> Linear:
+    coef = line.coef.copy()
+    coef[:, VOLTAGE.move] = 0.0
+    return replace(line, coef=coef)
+
+
+def test_a_lever_that_never_moved_gets_no_effect() -> None:
+    given = task()
+    z = given.z.copy()
+    z[:, VOLTAGE.value], z[:, VOLTAGE.move] = z[:, VOLTAGE.reference], 0.0
+    usable = given.usable.copy()
+    usable[[VOLTAGE.value, VOLTAGE.move]] = False
+    still = replace(given, z=z, usable=usable, levers=())
+    for family in ("ridge", "boosting", "network"):
+        assert effect(fitted(family, still)) == 0.0
+
+
+def test_with_few_rows_the_line_leans_on_the_running_estimate() -> None:
+    given = task()
+    rng = np.random.default_rng(0)
+    rubbish = rng.normal(size=(len(given.y), 80))
+    wide = np.concatenate([rubbish, given.z], axis=1)
+    lever = LeverPlace("set_voltage_v", 82, 83, 86)
+    few = slice(0, 100)
+
+    def error(anchors: tuple[int, ...]) -> float:
+        small = Task(
+            given.outcome, wide[few], given.y[few], given.date[few], given.weights[few],
+            np.ones(87, dtype=bool), (lever,), 0, anchors,
+        )  # fmt: skip
+        model = fit_linear(small, LinearSettings(alphas=(0.1, 1.0, 10.0)))
+        return float(np.abs(predict(model, wide[100:]) - given.y[100:]).mean())
+
+    assert error((85,)) < 0.9 * error(())
+
+
+def test_plain_ridge_is_ridge_as_written_in_a_book() -> None:
+    given = replace(task(), z=np.nan_to_num(task().z), weights=np.ones((1500, 1)))
+    settings = LinearSettings(alphas=(0.3,))
+    model = fit_linear(given, settings, physics=False)
+    x = input_ranges(given).read(given.z)
+    u = (x - x.mean(axis=0)) / x.std(axis=0)
+    slopes = np.linalg.solve(u.T @ u + 0.3 * len(u) * np.eye(7), u.T @ (given.y - given.y.mean()))
+    np.testing.assert_allclose(predict(model, given.z), u @ slopes + given.y.mean(), rtol=1e-9)
+
+
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for family in ("ridge", "boosting", "network"):
+        digest.update(fitted(family, task()).members(task().z).tobytes())
+    return digest.hexdigest()
+
+
+def test_the_same_seed_gives_the_same_numbers_in_another_process() -> None:
+    code = "from tests.training.test_estimators import _digest; print(_digest())"
+    other = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert other.stdout.strip() == _digest()
+
+
+def test_numpy_repeats_torch() -> None:
+    settings = NetworkSettings(heads=4, width=12, depth=3)
+    trunk = Trunk(9, 2, settings, torch.Generator().manual_seed(1)).double()
+    inputs = input_ranges(task())
+    rng = np.random.default_rng(2)
+    scaling = Scaling(
+        inputs, np.array([1, 4]), rng.normal(size=7), rng.uniform(0.5, 2, 7), np.array([3.0, 0.1])
+    )
+    z = task().z[:200]
+    expected = trunk(torch.from_numpy(scaling.standard(z))).detach().numpy() * scaling.spread
+    for o, network in enumerate(to_structures(trunk, scaling, 2)):
+        by_member = expected[:, :, o].reshape(2, 2, -1).mean(axis=1).T
+        np.testing.assert_allclose(network.members(z), by_member, rtol=1e-11, atol=1e-12)
+
+
+def test_outcomes_of_one_network_share_their_trunk() -> None:
+    given = task()
+    line = fit_linear(given, LinearSettings())
+    both = fit_network(
+        given, {"a": given.y, "b": -given.y}, {"a": line, "b": line}, replace(NETWORK, epochs=1)
+    )
+    first, second = (both[name].parts[1] for name in ("a", "b"))
+    assert all(one is other for one, other in zip(first.layers[:-1], second.layers[:-1], strict=True))
+
+
+def test_labels_that_are_not_known_are_refused() -> None:
+    broken = task().y.copy()
+    broken[3] = np.nan
+    with pytest.raises(InputError, match="known labels"):
+        replace(task(), y=broken)
