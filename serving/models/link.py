@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
-from features.errors import BundleCorruptError, BundleError
-from serving.models.wire import Frame, Kind, Unpacker, pack
+from features.errors import BundleCorruptError
+from serving.models.wire import Frame, Kind, Slate, Unpacker, pack
 from serving.refusals import RefusedError
 
 WORKER: Final = (sys.executable, "-m", "serving.worker")
@@ -43,6 +43,7 @@ class Job:
     flags: int
     expires: float
     answer: "asyncio.Future[Frame]"
+    ticket: int = 0
 
     def refuse(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
         """End it with a refusal, unless it has ended."""
@@ -70,6 +71,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._ticket = 0
+        self._proved = False
+        self._slate = Slate.fresh()
 
     async def start(self, command: Sequence[str], bundle: Bundle, patience: float) -> None:
         """Start the process and wait until it has proved its bundle.
@@ -81,9 +84,10 @@ class Link(asyncio.Protocol):
         with theirs:
             arguments = ("--fd", str(theirs.fileno()), "--bundle", str(bundle.directory))
             limits = ("--digest", bundle.digest, "--max-rows", str(bundle.max_rows))
+            slate = ("--slate", str(self._slate.fd))
             self._process = subprocess.Popen(
-                [*command, *arguments, *limits],
-                pass_fds=[theirs.fileno()],
+                [*command, *arguments, *limits, *slate],
+                pass_fds=[theirs.fileno(), self._slate.fd],
                 stdin=subprocess.DEVNULL,
                 env=_environment(),
                 start_new_session=True,
@@ -91,12 +95,12 @@ class Link(asyncio.Protocol):
         await self._loop.create_unix_connection(lambda: self, sock=ours)
         try:
             await asyncio.wait_for(asyncio.shield(self._started), patience)
-        except (TimeoutError, BundleError) as error:
-            self.kill()
-            self.wait()
-            if isinstance(error, BundleError):
-                raise
+        except TimeoutError as error:
             raise BundleCorruptError(f"a worker did not prove its bundle within {patience:g} s") from error
+        finally:
+            if not self.ready:
+                self.kill()
+                self.wait()
 
     @property
     def pid(self) -> int:
@@ -109,8 +113,18 @@ class Link(asyncio.Protocol):
             self.head_since = self._loop.time()
         self.jobs.append(job)
         self._ticket += 1
+        job.ticket = self._ticket
         frame = pack(self._ticket, job.kind, job.body, job.header_length, job.flags)
         cast(asyncio.Transport, self._transport).write(frame)
+
+    def withdraw(self, at: int) -> Job | None:
+        """Take back the job at ``at`` of ``jobs``, not the head: the worker will pass it over. None if it has ended."""
+        job = self.jobs[at]
+        if job is None or job.answer.done():
+            return None
+        self._slate.write(job.ticket)
+        self.jobs[at] = None
+        return job
 
     def kill(self) -> None:
         """End the process at once; ``on_lost`` follows."""
@@ -130,10 +144,14 @@ class Link(asyncio.Protocol):
         """Collect the exit of a process that was killed: a moment."""
         if self._process:
             self._process.wait()
+        self._slate.close()
 
     def reap(self) -> bool:
         """Return whether the process has ended, its exit collected."""
-        return self._process is None or self._process.poll() is not None
+        ended = self._process is None or self._process.poll() is not None
+        if ended:
+            self._slate.close()
+        return ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -143,7 +161,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand each answer to the request at the head."""
         for frame in self._unpacker.feed(data):
-            if not self.ready:
+            if not self._proved:
                 self._greet(frame)
                 continue
             job = self.jobs.popleft()
@@ -155,15 +173,16 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say so: whoever waits must be served elsewhere."""
-        if not self._started.done():
+        if self._proved:
+            self.ready = False
+            self.on_lost(self)
+        elif not self._started.done():
             self._started.set_exception(BundleCorruptError("a worker ended before it had proved its bundle"))
-            return
-        self.ready = False
-        self.on_lost(self)
+            self._started.exception()  # seen, whether or not somebody still waits for it
 
     def _greet(self, frame: Frame) -> None:
         if frame.kind == Kind.READY:
-            self.ready = True
+            self.ready = self._proved = True
             self._started.set_result(None)
         elif not self._started.done():
             self._started.set_exception(BundleCorruptError(frame.body.decode(errors="replace")))

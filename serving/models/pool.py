@@ -18,6 +18,7 @@ _LOG = logging.getLogger("superheat.models")
 _TICK: Final = 0.02
 _DEPTH: Final = 2
 """Requests that a worker holds: one that it works on, one that spares it the wait for the next."""
+_STALL: Final = 0.1
 _RESCUE: Final = 0.06
 """Seconds after which what waits behind a slow request goes to an idle sibling."""
 
@@ -189,9 +190,13 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
     async def _watch(self) -> None:
+        last = self._loop.time()
         while True:
             await asyncio.sleep(_TICK)
             now = self._loop.time()
+            stalled, last = now - last > _STALL, now
+            if stalled:
+                continue  # this process was held up, not the workers: read what they have answered first
             self._expire(now)
             for link in list(self._links):
                 self._look_after(link, now)
@@ -215,7 +220,6 @@ class Pool:
             _LOG.error(
                 "worker exceeded its deadline", extra={"fields": {"pid": link.pid, "seconds": working}}
             )
-            self._on_replaced("deadline")
             head = link.jobs[0]
             if head is not None:
                 head.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
@@ -228,9 +232,8 @@ class Pool:
         if not idle:
             return
         for at in range(1, len(link.jobs)):
-            job = link.jobs[at]
-            if job is not None and not job.answer.done():
-                link.jobs[at] = None
+            job = link.withdraw(at)
+            if job is not None:
                 self._queue.appendleft(job)
         for other in idle:
             self._refill(other)

@@ -3,7 +3,10 @@
 A frame is a fixed head and a body. Requests and answers have the same head; a ticket ties an answer to its request.
 """
 
+import mmap
+import os
 import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -32,6 +35,8 @@ class Kind(IntEnum):
     """The worker has proved its bundle."""
     FAILED = 19
     """The worker cannot serve; the body says why."""
+    PASSED_OVER = 20
+    """The request had been withdrawn; nothing was computed."""
 
 
 WANT_RAW: Final = 1
@@ -78,3 +83,41 @@ class Unpacker:
             at = end
         if at:
             del kept[:at]
+
+
+class Slate:
+    """A page shared with a worker: tickets of requests that it holds and is to pass over.
+
+    What waits in a worker's socket cannot be taken back, and a request that hangs must not be handed to a second
+    worker while the first one may still come to it.
+    """
+
+    _SLOTS: Final = 64
+    _SIZE: Final = 8 * _SLOTS
+
+    def __init__(self, fd: int) -> None:
+        """Use the page behind ``fd``."""
+        self.fd = fd
+        self._page = mmap.mmap(fd, self._SIZE)
+
+    @classmethod
+    def fresh(cls) -> "Slate":
+        """Return an empty one."""
+        with tempfile.TemporaryFile() as file:
+            file.truncate(cls._SIZE)
+            return cls(os.dup(file.fileno()))
+
+    def write(self, ticket: int) -> None:
+        """Withdraw ``ticket``."""
+        struct.pack_into("<Q", self._page, 8 * (ticket % self._SLOTS), ticket)
+
+    def holds(self, ticket: int) -> bool:
+        """Return whether ``ticket`` is withdrawn."""
+        found: int = struct.unpack_from("<Q", self._page, 8 * (ticket % self._SLOTS))[0]
+        return found == ticket
+
+    def close(self) -> None:
+        """Let go of the page."""
+        if not self._page.closed:
+            self._page.close()
+            os.close(self.fd)

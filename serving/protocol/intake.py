@@ -179,6 +179,11 @@ class Intake:
             self._name_inexact(values, rows)
         return np.ascontiguousarray(rows, dtype=np.float32)
 
+    def admits(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which of ``rows`` (n, d) :meth:`check` would let through: (n,)."""
+        inside = (rows >= self._low) & (rows <= self._high)
+        return np.asarray((inside | (np.isnan(rows) & ~self._must)).all(axis=1))
+
     def _name_refused(self, values: NDArray[Any], rows: Rows, fine: NDArray[np.bool_]) -> None:
         missing = np.isnan(values)
         bad = np.where(missing, self._must, ~fine)
@@ -220,9 +225,17 @@ def _range(feature: FeatureInfo) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return ``value`` as a caller wrote it, short."""
-    text = _JSON_WORDS[value] if value is None or isinstance(value, bool) else repr(value)
+    """Return ``value`` as a caller wrote it, short; never all of a large one."""
+    if value is None or isinstance(value, bool):
+        return _JSON_WORDS[value]
+    if isinstance(value, dict) or (isinstance(value, list) and not _is_short(value)):
+        return _WORDS[type(value)]
+    text = repr(value)
     return text if len(text) <= 48 else text[:45] + "..."
+
+
+def _is_short(values: list[object]) -> bool:
+    return len(values) <= 8 and all(type(value) in (int, float) for value in values)
 
 
 _JSON_WORDS: Final[Mapping[bool | None, str]] = {True: "true", False: "false", None: "null"}
