@@ -4,7 +4,7 @@ Net consumption is the operating form of the domain's section 1.9, 333.9/CE + ai
 quality of each anode's lot; the features' Fischer-Perruchoud form is another one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -56,6 +56,11 @@ class Changes:
     lot: Rows
 
 
+def merge(parts: Sequence[Changes]) -> Changes:
+    """Put the changes of ``parts`` behind each other."""
+    return Changes(*(np.concatenate([getattr(c, f.name) for c in parts]) for f in fields(Changes)))
+
+
 @dataclass(frozen=True)
 class ChangeDay:
     """What the anode crew does on one day to c cells in s steps."""
@@ -102,6 +107,26 @@ def fresh_anodes(preset: Preset, now: Anodes, cells: NDArray[np.bool_], day: int
     now.lot[cells] = lot
 
 
+def taken_out(anodes: Anodes, where: tuple[Rows, Rows], removed_day: float) -> Changes:
+    """Return the anodes at ``where`` (cells, positions) as removed on ``removed_day`` (NaN: still in), never weighed."""
+    cell, position = where
+    return Changes(
+        cell=cell,
+        position=position,
+        set_day=anodes.set_day[where],
+        removed_day=np.full(cell.shape, removed_day),
+        new_kg=np.round(anodes.new_kg[where]),
+        butt_kg=np.full(cell.shape, np.nan),
+        lot=anodes.lot[where],
+    )
+
+
+def stopped(anodes: Anodes, stops: NDArray[np.bool_], day: int) -> Changes:
+    """Return the anodes of the cells under ``stops`` (c,): a cell that stops gives them up unweighed."""
+    cell, position = np.nonzero(np.repeat(stops[:, None], anodes.set_day.shape[1], axis=1))
+    return taken_out(anodes, (cell, position), float(day))
+
+
 def change_anodes(
     preset: Preset, anodes: Anodes, effects: CellEffects, day: int, lot: int, chance: "Chance"
 ) -> ChangeDay:
@@ -118,7 +143,7 @@ def change_anodes(
         change = _replace(preset, anodes, (rows, position), (when, lot, number), chance)
         per_step[step, rows] += 1.0
         found.append(change)
-    merged = Changes(*(np.concatenate([getattr(c, f.name) for c in found]) for f in fields(Changes)))
+    merged = merge(found)
     bad = (per_step.sum(axis=0) > 0.0) & (chance.uniform[1] < preset.noise.bad_anode_share)
     return ChangeDay(merged, per_step, bad)
 
@@ -190,7 +215,8 @@ def burn(preset: Preset, anodes: Anodes, line: Line, under: Burning, day: int) -
     """Consume the anodes (c, p) for one day's metal; edits their masses in place."""
     c = preset.carbon
     factors = lot_factors(preset, line)
-    warm = under.temperature_c - preset.heat.reference_temperature_c
+    # The published slopes hold for a cell in operation, not for a start-up's first hot weeks.
+    warm = np.clip(under.temperature_c - preset.heat.reference_temperature_c, -20.0, 15.0)
     airburn = c.airburn_kg_t * np.exp(c.airburn_per_k * warm)
     carboxy = c.carboxy_kg_t * np.exp(c.carboxy_per_k * warm)
     dust = c.dust_kg_t * factors[2][anodes.lot]

@@ -47,7 +47,10 @@ def calibrate(preset: Preset) -> Calibration:
             f"preset {line.name}: the reference cell does not balance (top {top:.3f} kW/K, wall {outer:.3f} K/kW);"
             " change the ledge, the superheat or the bottom's loss"
         )
-    mass, share = preset.bath.reference_mass_kg, preset.bath.salt_loss_per_day
+    mass, share = (
+        preset.bath.reference_mass_kg,
+        preset.bath.salt_loss_per_day + preset.bath.bath_growth_per_day,
+    )
     supply = tuple(share * mass * content / 100.0 for content in preset.bath.reference_wt_pct[1:])
     return Calibration(
         anode_drop_v=reference_anode_drop(preset),

@@ -58,6 +58,7 @@ def circuit(
     limit = voltage.critical_current_density(t, al2o3, e.single_anode_area_cm2)
     kappa = conductivity_wang(bath, t) * conductivity
     kappa = kappa / (1.0 + preset.carbon.dust_resistivity_per_kg * state.dust_kg)
+    kappa = kappa * np.exp(e.suspension_per_pct * (preset.bath.reference_al2o3_wt_pct - al2o3))
     layer = voltage.bubble_layer_thickness(density)
     coverage = voltage.bubble_coverage(density, ratio, al2o3, e.effect_al2o3_wt_pct)
     rest = (

@@ -82,25 +82,19 @@ class DayTotals:
     al2o3_wt_pct: Array
     alf3_wt_pct: Array
     fed_kg: Array
-    consumed_alumina_kg: Array
+    alumina_in_kg: Array
+    alumina_out_kg: Array
     alf3_in_kg: Array
     alf3_out_kg: Array
     moves_cm: Array
     heat_in_kj: Array
     heat_lost_kj: Array
     heat_stored_kj: Array
-    spot_temperature_c: Array
-    spot_metal_mm: Array
-    spot_bath_mm: Array
-    spot_wt_pct: Array
-    """(6, c) AlF3, CaF2, LiF, KF, MgF2, Al2O3 when the sample is taken."""
 
 
 def empty_totals(cells: int) -> DayTotals:
     """Return totals of nought for ``cells`` cells."""
-    zeros = {f.name: np.zeros(cells) for f in fields(DayTotals)}
-    zeros["spot_wt_pct"] = np.zeros((6, cells))
-    return DayTotals(**zeros)
+    return DayTotals(**{f.name: np.zeros(cells) for f in fields(DayTotals)})
 
 
 @dataclass(frozen=True)
@@ -116,14 +110,26 @@ class _Moment:
     bath_mm: Array
 
 
-def noise_mv(preset: Preset, state: CellState, plan: DayPlan, metal_mm: Array) -> Array:
-    """True voltage noise (c,) [mV]: it grows as the distance nears its critical value, with sludge and bad anodes."""
+def noise_mv(
+    preset: Preset, state: CellState, resting: Array, critical_offset: Array, metal_mm: Array
+) -> Array:
+    """True voltage noise (c,) [mV]: it grows as the distance nears its critical value, with sludge, cold and bad anodes.
+
+    Args:
+        preset: the line's constants.
+        state: the cells.
+        resting: (c,) the part that does not follow the state [mV].
+        critical_offset: (c,) the cells' own critical distance against the preset's [mm].
+        metal_mm: (c,) metal level.
+    """
     n = preset.noise
-    critical = n.critical_mm + plan.critical_mm
+    critical = n.critical_mm + critical_offset
     critical = critical - n.metal_mm_per_mm * (metal_mm - preset.operation.metal_level_mm)
     near = np.minimum((critical - 10.0 * state.acd_cm) / n.width_mm, 2.5)
     sludge = n.per_sludge_t_mv * np.maximum(state.sludge_kg - 120.0, 0.0) / 1000.0
-    return np.maximum(plan.noise_mv + state.bad_anode_mv + sludge + n.growth_mv * np.exp(near), 2.0)
+    cold = n.cold_mv_per_k * np.maximum(n.cold_from_c - state.bath_temperature_c, 0.0)
+    noise: Array = resting + state.bad_anode_mv + cold + sludge + n.growth_mv * np.exp(near)
+    return np.maximum(noise, 2.0)
 
 
 def current_efficiency(
@@ -177,11 +183,9 @@ def _step(
         metal_mm=metal_level_mm(preset, state),
         bath_mm=bath_level_mm(preset, state),
     )
-    if k == preset.line.steps_per_day * 2 // 5:
-        _spot(state, totals, moment)
     wiring = circuit(preset, state, bath, moment.current_ka, plan.ohmic, plan.conductivity)
     cell_voltage = _control(preset, state, plan, totals, moment, wiring)
-    noise = noise_mv(preset, state, plan, moment.metal_mm)
+    noise = noise_mv(preset, state, plan.noise_mv, plan.critical_mm, moment.metal_mm)
     law = preset.efficiency
     ce = current_efficiency(preset, state, bath, moment.superheat_c, noise, moment.metal_mm) + plan.efficiency
     ce = np.clip(ce, law.low, law.high)
@@ -194,14 +198,6 @@ def _step(
     state.metal_kg += metal
     state.metal_kg -= np.where(plan.tap_step == k, plan.tap_kg, 0.0)
     _add_up(preset, state, totals, moment, volts, metal, noise)
-
-
-def _spot(state: CellState, totals: DayTotals, moment: _Moment) -> None:
-    totals.spot_temperature_c[:] = state.bath_temperature_c
-    totals.spot_metal_mm[:] = moment.metal_mm
-    totals.spot_bath_mm[:] = moment.bath_mm
-    totals.spot_wt_pct[:5] = state.salts_kg / state.bath_kg * 100.0
-    totals.spot_wt_pct[5] = moment.bath.al2o3
 
 
 def _control(
@@ -219,7 +215,8 @@ def _control(
         state.acd_cm += move
         np.clip(state.acd_cm, 2.5, 8.0, out=state.acd_cm)
         totals.moves_cm += np.abs(move)
-    return np.maximum(cell_voltage, 0.0)
+    volts: Array = np.maximum(cell_voltage, 0.0)
+    return volts
 
 
 def _anode_effects(
@@ -240,6 +237,7 @@ def _anode_effects(
     minutes = np.where(struck, f.effect_minutes * (0.4 + 1.4 * share**2 + 0.4 * share), 0.0)
     state.alumina_kg += np.where(struck, f.effect_feed_kg, 0.0)
     totals.fed_kg += np.where(struck, f.effect_feed_kg, 0.0)
+    totals.alumina_in_kg += np.where(struck, f.effect_feed_kg, 0.0)
     totals.effect_count += struck
     totals.effect_minutes += minutes
     volts = f.effect_volts * minutes / (1440.0 / preset.line.steps_per_day)
@@ -280,7 +278,8 @@ def _feed(
     state.alumina_kg -= short
     state.sludge_kg += arriving * (1.0 - prompt) - dissolving
     totals.fed_kg += fed
-    totals.consumed_alumina_kg += consumed + short
+    totals.alumina_in_kg += arriving
+    totals.alumina_out_kg += consumed + short
 
 
 def _heat(
@@ -328,7 +327,7 @@ def _fluorides(preset: Preset, state: CellState, plan: DayPlan, totals: DayTotal
     b, steps = preset.bath, preset.line.steps_per_day
     a = moment.bath.excess_alf3
     warm = np.exp(b.fume_per_k * (state.bath_temperature_c - preset.heat.reference_temperature_c))
-    fume = b.fume_kg_d / steps * warm * a / b.reference_wt_pct[0]
+    fume = b.fume_kg_d / steps * warm * np.maximum(a / b.reference_wt_pct[0], 0.0) ** b.fume_power
     given = plan.alf3_kg_d / steps
     taken = fume + plan.soda_kg_d / steps
     salts = state.salts_kg
@@ -348,6 +347,7 @@ def _fluorides(preset: Preset, state: CellState, plan: DayPlan, totals: DayTotal
         salts += salts * tapped
         salts[ALF3] += alf3
         salts[1:] += added * np.array(b.reference_wt_pct[1:])[:, None] / 100.0
+        totals.alumina_out_kg -= state.alumina_kg * tapped
         state.alumina_kg += state.alumina_kg * tapped
         state.bath_kg += plan.crust_kg
 

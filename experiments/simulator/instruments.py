@@ -10,7 +10,8 @@ from experiments.simulator.draws import DayDraws
 from experiments.simulator.inner import DayPlan, DayTotals
 from experiments.simulator.operators import Board
 from experiments.simulator.preset import Preset
-from experiments.simulator.state import CellState
+from experiments.simulator.record import Morning
+from experiments.simulator.state import ALF3, CellState, bath_level_mm, metal_level_mm
 from features.electrolysis.faraday import ENERGY_KWH_PER_T_PER_V, METAL_KG_PER_KA_DAY
 from features.relations import Array
 
@@ -19,6 +20,7 @@ from features.relations import Array
 class Watched:
     """All that the instruments look at on one day."""
 
+    morning: Morning
     plan: DayPlan
     totals: DayTotals
     burned: Burn
@@ -37,8 +39,6 @@ def read_cell_days(preset: Preset, effects: CellEffects, seen: Watched) -> dict[
     live = np.maximum(totals.live_steps, 1.0)
     noise = np.maximum(totals.noise_mv * (1.0 + 0.05 * z[10]) + i.noise_mv * z[11], 3.0)
     fed = totals.fed_kg * effects.shot_factor
-    level = totals.spot_metal_mm + effects.metal_gauge_mm + i.level_mm * z[12]
-    bath = totals.spot_bath_mm + effects.bath_gauge_mm + i.bath_level_mm * z[13]
     dosed = plan.alf3_kg_d / effects.alf3_feeder
     swing = 2.0 + np.where(seen.draws.uniform[10] < 0.05 + 0.006 * noise, 3.0 * np.exp(0.7 * z[14]), 0.0)
     burnt_mm = seen.burned.net_kg / (preset.carbon.face_t_per_mm * 1000.0)
@@ -50,11 +50,9 @@ def read_cell_days(preset: Preset, effects: CellEffects, seen: Watched) -> dict[
         "applied_set_voltage_v": np.round(plan.target_v, 3),
         "noise_mv": np.round(noise),
         "swing_minutes": np.round(swing),
-        "bath_temperature_c": np.round(
-            totals.spot_temperature_c + effects.thermocouple_c + i.temperature_c * z[16]
-        ),
-        "metal_level_mm": np.round(level, -1),
-        "bath_level_mm": np.round(bath, -1),
+        "bath_temperature_c": seen.morning.bath_temperature_c,
+        "metal_level_mm": seen.morning.metal_level_mm,
+        "bath_level_mm": seen.morning.bath_level_mm,
         "alf3_dose_kg_d": np.round(board.alf3_dose_kg_d),
         "alf3_fed_kg_d": np.round(dosed),
         "alumina_feed_kg_d": np.round(board.alumina_feed_kg_d),
@@ -68,9 +66,26 @@ def read_cell_days(preset: Preset, effects: CellEffects, seen: Watched) -> dict[
     }
 
 
-def read_samples(preset: Preset, seen: Watched) -> dict[str, Array]:
-    """Return the analyses of the day's bath samples (c,)."""
-    i, z, true = preset.instruments, seen.draws.normal, seen.totals.spot_wt_pct
+def morning_round(
+    preset: Preset, effects: CellEffects, state: CellState, resting_noise: Array, draws: DayDraws
+) -> Morning:
+    """Return the readings of the round; ``resting_noise`` (c,) is the true noise as the night leaves it."""
+    i, z = preset.instruments, draws.normal
+    metal = metal_level_mm(preset, state) + effects.metal_gauge_mm + i.level_mm * z[12]
+    bath = bath_level_mm(preset, state) + effects.bath_gauge_mm + i.bath_level_mm * z[13]
+    read = state.bath_temperature_c + effects.thermocouple_c + i.temperature_c * z[16]
+    return Morning(
+        bath_temperature_c=np.round(read),
+        metal_level_mm=np.round(metal, -1),
+        bath_level_mm=np.round(bath, -1),
+        noise_mv=resting_noise + 2.0 * i.noise_mv * z[11],
+        samples=_samples(preset, state, draws),
+    )
+
+
+def _samples(preset: Preset, state: CellState, draws: DayDraws) -> dict[str, Array]:
+    i, z, bath = preset.instruments, draws.normal, state.bath()
+    true = (bath.excess_alf3, bath.caf2, bath.lif, bath.kf, bath.mgf2, bath.al2o3)
     names = ("excess_alf3_wt_pct", "caf2_wt_pct", "lif_wt_pct", "kf_wt_pct", "mgf2_wt_pct", "al2o3_wt_pct")
     noise = (i.alf3_wt_pct, i.salt_wt_pct, i.salt_wt_pct, i.salt_wt_pct, 0.5 * i.salt_wt_pct, i.al2o3_wt_pct)
     values = {name: true[k] + noise[k] * z[17 + k] for k, name in enumerate(names)}
@@ -144,6 +159,12 @@ def read_truth(preset: Preset, effects: CellEffects, seen: Watched) -> dict[str,
         "dust_kg": state.dust_kg.copy(),
         "sickness": state.sick.copy(),
         "damage": seen.life.damage.copy(),
+        "alumina_in_kg": totals.alumina_in_kg,
+        "alumina_out_kg": totals.alumina_out_kg,
+        "alumina_kg": state.alumina_kg + state.sludge_kg,
+        "alf3_in_kg": totals.alf3_in_kg,
+        "alf3_out_kg": totals.alf3_out_kg,
+        "alf3_kg": state.salts_kg[ALF3].copy(),
         "alf3_fed_kg": seen.plan.alf3_kg_d * 1.0,
         "tapped_kg": seen.plan.tap_kg * 1.0,
         "heat_in_kj": totals.heat_in_kj,

@@ -4,7 +4,7 @@ Nothing here sees the truth. Because the voltage rises when a cell looks sick, t
 plant's is.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from experiments.simulator.cells import CellEffects, LifeDay
 from experiments.simulator.draws import DayDraws
 from experiments.simulator.preset import Preset
+from experiments.simulator.record import Morning
 from features.relations import Array
 
 LEVERS: Final = ("set_voltage_v", "alf3_dose_kg_d", "tap_target_kg", "alumina_feed_kg_d")
@@ -61,6 +62,17 @@ class Board:
             setattr(self, f.name, np.where(mask, getattr(other, f.name), getattr(self, f.name)))
 
 
+def informed(board: Board, morning: Morning) -> Board:
+    """Return the board with the morning's readings worked in, each smoothed as people remember it."""
+    return replace(
+        board,
+        temperature_c=0.35 * board.temperature_c + 0.65 * morning.bath_temperature_c,
+        noise_mv=0.5 * board.noise_mv + 0.5 * morning.noise_mv,
+        level_mm=0.5 * board.level_mm + 0.5 * morning.metal_level_mm,
+        bath_level_mm=0.4 * board.bath_level_mm + 0.6 * morning.bath_level_mm,
+    )
+
+
 @dataclass(frozen=True)
 class Aims:
     """What the line's engineers want of each cell at its age and health, each (c,)."""
@@ -77,7 +89,7 @@ def aims(preset: Preset, effects: CellEffects, life: LifeDay, metal_kg_d: float)
     """Return the aims for each cell; ``metal_kg_d`` is the metal that a sound cell makes in a day."""
     op, hurt = preset.operation, life.damage
     age = np.maximum(life.age_d, 0.0)
-    young = (1.0 - hurt) * np.clip(1.25 - age / op.young_days, 0.0, 1.0)
+    young = (1.0 - hurt) * np.clip((op.young_days - age) / op.young_ramp_days, 0.0, 1.0)
     early = op.start_voltage_v * np.exp(-age / op.start_voltage_days) * (1.0 - 0.6 * hurt)
     fed = metal_kg_d * preset.feeding.practical_kg_per_kg * (1.0 + preset.feeding.shot_bias)
     return Aims(
@@ -137,19 +149,20 @@ def _voltage(preset: Preset, board: Board, goal: Aims, box: Array, life: LifeDay
     op, u, z = preset.operation, draws.uniform, draws.normal
     gap = goal.set_voltage_v - board.set_voltage_v
     noisy = board.noise_mv > op.noise_high_mv
-    stride = 0.008 * np.exp(np.clip(0.85 * z[0], -1.6, 1.9))
+    stride = 0.008 * np.exp(np.clip(1.05 * z[0], -1.9, 2.2))
     wish = np.where(noisy, 1.0, box)
-    act = (u[0] < 0.30) & (wish != 0.0)
-    back = (u[1] < 0.035 + 3.0 * np.minimum(np.abs(gap), 0.3)) & ~act & (np.abs(gap) > 0.004)
-    whim = (u[2] < 0.03) & ~act & ~back
+    act = (u[0] < 0.16) & (wish != 0.0)
+    back = (u[1] < 0.02 + 2.0 * np.minimum(np.abs(gap), 0.3)) & ~act & (np.abs(gap) > 0.005)
+    whim = (u[2] < 0.025) & ~act & ~back
     move = np.where(act, np.sign(wish) * stride, 0.0)
     move = np.where(
         back, np.sign(gap) * np.minimum(np.abs(gap), np.maximum(stride, 0.25 * np.abs(gap))), move
     )
     move = np.where(whim, np.sign(u[3] - 0.5) * stride, move)
     # Nobody leaves a sound cell far from where the engineers want it.
-    far = np.clip(board.set_voltage_v + move, goal.set_voltage_v - 0.03, goal.set_voltage_v + 0.045)
-    return np.round(np.where(life.running, far, goal.set_voltage_v), 3)
+    far = np.clip(board.set_voltage_v + move, goal.set_voltage_v - 0.03, goal.set_voltage_v + 0.035)
+    chosen: Array = np.where(life.running, far, goal.set_voltage_v)
+    return np.round(chosen, 3)
 
 
 def _dose(preset: Preset, board: Board, goal: Aims, box: Array, draws: DayDraws) -> Array:
@@ -157,8 +170,10 @@ def _dose(preset: Preset, board: Board, goal: Aims, box: Array, draws: DayDraws)
     op, u, z = preset.operation, draws.uniform, draws.normal
     asked = goal.alf3_dose_kg_d + op.dose_per_k * (board.temperature_c - goal.temperature_c)
     asked = asked + op.dose_per_alf3_pct * (board.alf3_wt_pct - goal.alf3_wt_pct) + 4.0 * z[1]
+    # A noisy cell is taken for a cold one with sludge, and its AlF3 is cut.
+    asked = asked + op.dose_per_noise_mv * np.clip(board.noise_mv - 19.0, -8.0, 14.0)
     gap = asked - board.alf3_dose_kg_d
-    step = np.clip(5.0 * np.round((0.5 * gap + 0.4 * box) / 5.0), -15.0, 15.0)
+    step = np.clip(5.0 * np.round((0.44 * gap + 0.4 * box) / 5.0), -15.0, 15.0)
     moved = np.where(u[4] < 0.78, step, 0.0)
     return np.clip(board.alf3_dose_kg_d + moved, 0.0, 100.0)
 
@@ -167,12 +182,17 @@ def _tap(preset: Preset, board: Board, goal: Aims, life: LifeDay, draws: DayDraw
     """The tap follows the level in whole steps; a cell that is far from its level is brought there."""
     op, z = preset.operation, draws.normal
     over = board.level_mm - goal.metal_level_mm
-    steps = np.round(over / op.tap_mm_per_step + 0.25 * z[2])
-    steps = np.clip(steps, -4.0, 3.0)
+    # Metal is what cools a hot cell, so a hot cell is tapped less.
+    hot = op.tap_steps_per_k * np.clip(board.temperature_c - op.temperature_c, -10.0, 30.0)
+    steps = np.round(over / op.tap_mm_per_step - hot + 0.25 * z[2])
+    # A pad that runs low is left to grow: better a light tap than a cell that freezes or shorts.
+    steps = np.clip(steps, np.where(over < -30.0, -12.0, -5.0), 3.0)
     change = op.tap_base_kg + op.tap_step_kg * steps - board.tap_target_kg
+    stride = np.where(board.tap_target_kg < 0.5 * op.tap_base_kg, op.tap_base_kg, 2.0 * op.tap_step_kg)
+    change = np.clip(change, -stride, stride)
     lazy = (draws.uniform[5] < 0.45) & (np.abs(change) < 90.0)
     target = board.tap_target_kg + np.where(lazy, 0.0, change)
-    young = (life.age_d < 4.0) & life.running
+    young = (life.age_d < 1.0) & life.running
     return np.where(young, 0.0, target)
 
 
@@ -189,4 +209,6 @@ def crust_addition(preset: Preset, board: Board, draws: DayDraws) -> Array:
     """Bath added or tapped (c,) [kg] to bring the level back, half the gap on the days that somebody does it."""
     gap = preset.bath.level_target_mm - board.bath_level_mm
     wanted = gap * preset.bath.free_area_m2 * preset.bath.density_kg_m3 / 1000.0
-    return np.where((np.abs(gap) > 9.0) & (draws.uniform[9] < 0.6), np.clip(0.5 * wanted, -500.0, 500.0), 0.0)
+    return np.where(
+        (np.abs(gap) > 12.0) & (draws.uniform[9] < 0.5), np.clip(0.45 * wanted, -400.0, 400.0), 0.0
+    )

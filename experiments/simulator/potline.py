@@ -7,6 +7,8 @@ ahead = plant.copy()                      # or plant.fork(8): every cell eight t
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,17 +18,19 @@ from experiments.simulator import instruments, operators
 from experiments.simulator.calibration import calibrate
 from experiments.simulator.cells import LifeDay, draw_effects, draw_lives
 from experiments.simulator.draws import DayDraws, day_draws, take
-from experiments.simulator.inner import run_day
+from experiments.simulator.inner import noise_mv, run_day
 from experiments.simulator.instruments import Watched
 from experiments.simulator.line import LineDay, LotSeries, draw_line, line_day
-from experiments.simulator.plan import Morning, day_plan
+from experiments.simulator.plan import Settled, day_plan, resting_noise_mv
 from experiments.simulator.preset import Preset, load_preset
-from experiments.simulator.record import DayRecord
-from experiments.simulator.state import reference_state, start_state
+from experiments.simulator.record import DayRecord, Morning
+from experiments.simulator.state import CellState, metal_level_mm, reference_state, start_state
 from features.electrolysis.faraday import METAL_KG_PER_KA_DAY
 from features.errors import InputError, UnknownNameError
 from features.plant import Plant
 from features.relations import Array
+
+_DISTURBANCES: Final = ("cover", "sick", "weather", "iron", "habit")
 
 
 class Potline:
@@ -94,6 +98,10 @@ class Potline:
         """(c,) cells that run on the coming day."""
         return self._lives.on(self.day).running
 
+    def life(self, ahead_d: int = 0) -> LifeDay:
+        """Where each cell will stand ``ahead_d`` days from the coming day; part of the truth."""
+        return self._lives.on(self.day + ahead_d)
+
     @property
     def setpoints(self) -> dict[str, Array]:
         """The setpoints in force, lever to (c,)."""
@@ -114,8 +122,8 @@ class Potline:
 
     def operators_choice(self) -> dict[str, Array]:
         """What the operators would set for the coming day, lever to (c,); nothing changes."""
-        life = self._lives.on(self.day)
-        return operators.decide(self.preset, self._board, self._aims(life), life, self._draws())
+        life, draws = self._lives.on(self.day), self._draws()
+        return self._choice(self._round(self._disturbed(draws), draws), life, draws)
 
     @property
     def lot_series(self) -> dict[str, LotSeries]:
@@ -132,9 +140,7 @@ class Potline:
         """The anodes in the running cells, as changes whose removal and butt are still to come (NaN)."""
         anodes = self._anodes
         cell, position = np.nonzero(np.repeat(self.running[:, None], anodes.set_day.shape[1], axis=1))
-        nothing = np.full(cell.shape, np.nan)
-        set_day, new, lot = (a[cell, position] for a in (anodes.set_day, anodes.new_kg, anodes.lot))
-        return rotation.Changes(cell, position, set_day, nothing, np.round(new), nothing, lot)
+        return rotation.taken_out(anodes, (cell, position), np.nan)
 
     def copy(self) -> "Potline":
         """Return an independent plant in the same state, under the same noise to come."""
@@ -174,9 +180,9 @@ class Potline:
         life, draws = self._lives.on(self.day), self._draws()
         line = line_day(self.preset, self.seed, self.day, self._drift_ka)
         self._restart(life)
-        goal = self._aims(life)
-        self._set(setpoints, operators.decide(self.preset, self._board, goal, life, draws), life)
-        self._disturb(draws)
+        self._state = self._disturbed(draws)
+        morning = self._round(self._state, draws)
+        self._set(setpoints, self._choice(morning, life, draws), life)
         lot = self._line.anode_lots.on(float(self.day))
         crew = rotation.change_anodes(
             self.preset,
@@ -186,9 +192,9 @@ class Potline:
             lot,
             rotation.Chance(life.running, draws.uniform[11:14], draws.failure, draws.anode),
         )
-        seen = self._live(life, draws, line, crew)
+        seen = self._live(morning, life, draws, line, crew)
         record = self._record(seen, crew, line)
-        self._write_board(record)
+        self._write_board(record, morning)
         self._drift_ka = line.drift_ka
         self.day += 1
         return record
@@ -229,18 +235,35 @@ class Potline:
                 value = np.where(life.running, getattr(self._board, name), chosen[name])
             setattr(self._board, name, value)
 
-    def _disturb(self, draws: DayDraws) -> None:
-        """Let the slow disturbances go on by a day; nothing that anybody does changes them."""
-        spread, s, z = self.preset.cells, self._state, draws.normal
-        days = (spread.cover_days, spread.sick_days, self.preset.noise.weather_days, 30.0)
-        for name, tau, row in zip(("cover", "sick", "weather", "iron"), days, (26, 27, 28, 29), strict=True):
+    def _disturbed(self, draws: DayDraws) -> CellState:
+        """Return the state with the slow disturbances a day on; nothing that anybody does changes them."""
+        spread, z, moved = self.preset.cells, draws.normal, {}
+        habit_days = self.preset.instruments.tap_habit_days
+        days = (spread.cover_days, spread.sick_days, self.preset.noise.weather_days, 30.0, habit_days)
+        for name, tau, row in zip(_DISTURBANCES, days, range(26, 31), strict=True):
             keep = float(np.exp(-1.0 / tau))
-            setattr(s, name, keep * getattr(s, name) + float(np.sqrt(1.0 - keep**2)) * z[row])
+            moved[name] = keep * getattr(self._state, name) + float(np.sqrt(1.0 - keep**2)) * z[row]
+        return replace(self._state, **moved)
 
-    def _live(self, life: LifeDay, draws: DayDraws, line: LineDay, crew: rotation.ChangeDay) -> Watched:
+    def _round(self, state: CellState, draws: DayDraws) -> Morning:
+        """Make the morning round."""
+        p, e = self.preset, self._effects
+        resting = resting_noise_mv(p, e, state)
+        noise = noise_mv(p, state, resting, e.critical_mm, metal_level_mm(p, state))
+        return instruments.morning_round(p, e, state, noise, draws)
+
+    def _choice(self, morning: Morning, life: LifeDay, draws: DayDraws) -> dict[str, Array]:
+        """What the operators set once they have the morning's readings."""
+        informed = operators.informed(self._board, morning)
+        return operators.decide(self.preset, informed, self._aims(life), life, draws)
+
+    def _live(
+        self, morning: Morning, life: LifeDay, draws: DayDraws, line: LineDay, crew: rotation.ChangeDay
+    ) -> Watched:
         """Run the inner steps and burn the anodes."""
-        morning = Morning(self.day, self._effects, life, self._line, line, self._board.copy(), crew, draws)
-        plan = day_plan(self.preset, self._calibration, self._state, morning)
+        board = self._board.copy()
+        settled = Settled(self.day, self._effects, life, self._line, line, board, crew, draws)
+        plan = day_plan(self.preset, self._calibration, self._state, settled)
         self._state.bad_anode_mv += np.where(crew.bad, self.preset.noise.bad_anode_mv, 0.0)
         totals = run_day(self.preset, self._calibration, self._state, plan)
         charge = METAL_KG_PER_KA_DAY * float(np.mean(plan.current_ka))
@@ -252,13 +275,14 @@ class Potline:
             rotation.Burning(ce, totals.temperature_c, totals.metal_kg),
             self.day,
         )
-        return Watched(plan, totals, burned, self._state, morning.board, life, draws)
+        return Watched(morning, plan, totals, burned, self._state, board, life, draws)
 
     def _record(self, seen: Watched, crew: rotation.ChangeDay, line: LineDay) -> DayRecord:
         p, e, u = self.preset, self._effects, seen.draws.uniform
         running = seen.life.running
+        given_up = rotation.stopped(self._anodes, seen.life.stops, self.day)
         # Every cell has its turn of two to four days, shifted now and then by a day.
-        turn = 2 + (np.arange(self._drawn)[self._rows] * 7 + 3) % 3
+        turn = 2 + (self._rows * 7 + 3) % 3
         due = (self.day + self._rows) % turn == 0
         sampled = running & np.where(u[16] < 0.12, ~due, due)
         return DayRecord(
@@ -269,21 +293,19 @@ class Potline:
             taps=instruments.read_taps(p, e, seen),
             tap_time=(seen.plan.tap_step + 1.0) / p.line.steps_per_day,
             tapped=running & (seen.plan.tap_kg > 0.0),
-            samples=instruments.read_samples(p, seen),
+            samples=seen.morning.samples,
             sampled=sampled,
             sample_time=np.full(self.cells, 0.4) + 0.05 * u[17],
             report_delay_d=0.75 + 0.4 * u[18],
-            changes=crew.changes,
+            changes=rotation.merge([crew.changes, given_up]),
             meters=instruments.read_meters(p, seen, line.power_draws, self.date),
             truth=instruments.read_truth(p, e, seen),
         )
 
-    def _write_board(self, record: DayRecord) -> None:
-        """Put the day's readings before the operators of the next morning; a laboratory result comes a day late."""
-        b, read = self._board, record.cell_days
-        b.temperature_c = 0.45 * b.temperature_c + 0.55 * read["bath_temperature_c"]
-        b.noise_mv = 0.5 * b.noise_mv + 0.5 * read["noise_mv"]
-        b.level_mm = 0.5 * b.level_mm + 0.5 * read["metal_level_mm"]
-        b.bath_level_mm = 0.4 * b.bath_level_mm + 0.6 * read["bath_level_mm"]
+    def _write_board(self, record: DayRecord, morning: Morning) -> None:
+        """Carry the day's readings to the next morning; a laboratory result comes a day late."""
+        b = operators.informed(self._board, morning)
+        b.noise_mv = 0.5 * b.noise_mv + 0.5 * record.cell_days["noise_mv"]
         b.alf3_wt_pct = np.where(np.isnan(b.alf3_pending), b.alf3_wt_pct, b.alf3_pending)
         b.alf3_pending = np.where(record.sampled, record.samples["excess_alf3_wt_pct"], np.nan)
+        self._board = b

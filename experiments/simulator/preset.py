@@ -37,6 +37,7 @@ class Electrics:
     fanning: float
     cathode_area_cm2: float
     effect_al2o3_wt_pct: float
+    suspension_per_pct: float
     cathode_drop_v: float
     external_drop_v: float
     cathode_ageing_v_per_kd: float
@@ -86,11 +87,14 @@ class BathConstants:
     free_area_m2: float
     density_kg_m3: float
     reference_wt_pct: tuple[float, float, float, float, float]
+    young_salt_share: float
     young_alf3_wt_pct: float
     reference_al2o3_wt_pct: float
     salt_loss_per_day: float
+    bath_growth_per_day: float
     alumina_salt_spread: float
     fume_kg_d: float
+    fume_power: float
     fume_per_k: float
     soda_kg_per_kg: float
     soda_returned: float
@@ -146,6 +150,7 @@ class Efficiency:
     low_metal_bend: float
     low_metal_mm: float
     per_dust_kg: float
+    young: float
     damaged: float
     low: float
     high: float
@@ -161,6 +166,8 @@ class Noise:
     width_mm: float
     metal_mm_per_mm: float
     per_sludge_t_mv: float
+    cold_mv_per_k: float
+    cold_from_c: float
     anode_change_mv: float
     bad_anode_mv: float
     bad_anode_share: float
@@ -241,6 +248,7 @@ class CellSpread:
     cover_days: float
     sick_days: float
     sick_efficiency: float
+    sick_drift_mv: float
     sick_noise_mv: float
     sick_top_loss: float
 
@@ -276,15 +284,18 @@ class Operation:
     young_dose_kg_d: float
     damaged_dose_kg_d: float
     dose_per_k: float
+    dose_per_noise_mv: float
     dose_per_alf3_pct: float
     metal_level_mm: float
     damaged_metal_mm: float
     young_metal_mm: float
     tap_base_kg: float
     tap_step_kg: float
+    tap_steps_per_k: float
     tap_mm_per_step: float
     feed_step_kg: float
     young_days: float
+    young_ramp_days: float
     noise_high_mv: float
     event_volts: Pair
     event_steps: tuple[int, int]
@@ -298,6 +309,8 @@ class Instruments:
     level_mm: float
     bath_level_mm: float
     tap_kg: float
+    tap_habit_kg: float
+    tap_habit_days: float
     tap_scatter_kg: float
     alf3_wt_pct: float
     salt_wt_pct: float
@@ -360,7 +373,7 @@ def preset_from(document: dict[str, Any]) -> Preset:
         raise SettingsError(
             f"preset: sections {odd} are missing or unknown; the sections are {sorted(kinds)}"
         )
-    groups = {
+    groups: dict[str, Any] = {
         name: _group(kind, document[name], name) for name, kind in kinds.items() if isinstance(kind, type)
     }
     return Preset(**groups)

@@ -11,6 +11,19 @@ from features.relations import Array
 
 
 @dataclass(frozen=True)
+class Morning:
+    """What the morning round reads before anything is set, each (c,), rounded as recorded."""
+
+    bath_temperature_c: Array
+    metal_level_mm: Array
+    bath_level_mm: Array
+    noise_mv: Array
+    """The controller's noise of the night; only the day's mean is recorded."""
+    samples: dict[str, Array]
+    """The analyses of a bath sample taken on the round."""
+
+
+@dataclass(frozen=True)
 class DayRecord:
     """One day of the line.
 

@@ -21,7 +21,7 @@ from features.tables.store import Tables, read_tables, write_tables
 PRESET: Final = "line-500"
 CELLS: Final = 30
 DAYS: Final = 400
-SEED: Final = 20250101
+SEED: Final = 7
 LIMIT_BYTES: Final = 10_000_000
 
 _HEAD = """# Sample data: SIMULATED

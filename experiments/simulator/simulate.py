@@ -1,6 +1,6 @@
 """Run the line for a while and write down what a plant would have: six tables, and the truth apart."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,14 +74,14 @@ def collect(plant: Potline, records: Sequence[DayRecord]) -> Simulated:
     book = _Book(plant, records)
     tables = Tables(
         plant=plant.plant,
-        cell_days=book.days("cell_days"),
+        cell_days=book.days(lambda r: r.cell_days),
         taps=book.taps(),
         bath_samples=book.samples(),
         anode_changes=book.anode_changes(),
         lots=book.lots(),
         meters=book.meters(),
     )
-    return Simulated(tables, book.days("truth"))
+    return Simulated(tables, book.days(lambda r: r.truth))
 
 
 class _Book:
@@ -100,14 +100,20 @@ class _Book:
     def _keys(self, where: Callable[[DayRecord], NDArray[np.bool_]]) -> dict[str, Any]:
         return {"line_id": self.line_id, "cell_id": self._flat(lambda r: self.cell_ids[where(r)])}
 
-    def days(self, table: str) -> pd.DataFrame:
-        """Return ``cell_days`` or ``truth``: one row a running cell and day."""
-        names = list(getattr(self.records[0], table))
+    def _columns(
+        self,
+        table: Callable[[DayRecord], Mapping[str, Array]],
+        where: Callable[[DayRecord], NDArray[np.bool_]],
+    ) -> dict[str, Any]:
+        """Return each column of ``table`` over all days, the cells under ``where`` alone."""
+        picked = [{name: values[where(r)] for name, values in table(r).items()} for r in self.records]
+        return {name: np.concatenate([day[name] for day in picked]) for name in picked[0]}
+
+    def days(self, table: Callable[[DayRecord], Mapping[str, Array]]) -> pd.DataFrame:
+        """Return ``table`` of every day: one row a running cell and day."""
         columns = self._keys(lambda r: r.running)
         columns["date"] = np.repeat(self.dates, [int(r.running.sum()) for r in self.records])
-        for name in names:
-            columns[name] = self._flat(lambda r, n=name: getattr(r, table)[n][r.running])
-        frame = pd.DataFrame(columns)
+        frame = pd.DataFrame({**columns, **self._columns(table, lambda r: r.running)})
         frame["date"] = frame["date"].astype("datetime64[us]")
         return frame
 
@@ -115,9 +121,7 @@ class _Book:
         """Return the taps."""
         columns = self._keys(lambda r: r.tapped)
         columns["time"] = self._utc(self._flat(lambda r: r.day + r.tap_time[r.tapped]))
-        for name in self.records[0].taps:
-            columns[name] = self._flat(lambda r, n=name: r.taps[n][r.tapped])
-        return pd.DataFrame(columns)
+        return pd.DataFrame({**columns, **self._columns(lambda r: r.taps, lambda r: r.tapped)})
 
     def samples(self) -> pd.DataFrame | None:
         """Return the bath samples, None where none was taken."""
@@ -127,9 +131,7 @@ class _Book:
         columns["sampled_at"] = self._utc(self._flat(lambda r: r.day + r.sample_time[r.sampled]))
         reported = self._flat(lambda r: r.day + (r.sample_time + r.report_delay_d)[r.sampled])
         columns["reported_at"] = self._utc(reported)
-        for name in self.records[0].samples:
-            columns[name] = self._flat(lambda r, n=name: r.samples[n][r.sampled])
-        return pd.DataFrame(columns)
+        return pd.DataFrame({**columns, **self._columns(lambda r: r.samples, lambda r: r.sampled)})
 
     def anode_changes(self) -> pd.DataFrame:
         """Return the anodes removed, and those still in."""

@@ -51,6 +51,8 @@ class CellState:
     """Quick disturbance of the noise, standard normal."""
     iron: Array
     """Slow disturbance of the metal's iron, standard normal."""
+    habit: Array
+    """Slow disturbance of the taps, standard normal."""
 
     def copy(self) -> "CellState":
         """Return an independent copy."""
@@ -125,6 +127,7 @@ def reference_state(preset: Preset, cells: int) -> CellState:
         sick=full(0.0),
         weather=full(0.0),
         iron=full(0.0),
+        habit=full(0.0),
     )
 
 
@@ -138,16 +141,17 @@ def start_state(preset: Preset, now: CellState, damaged: Array) -> CellState:
     """
     cells = now.sick.shape[0]
     fresh, op, area = reference_state(preset, cells), preset.operation, preset.line.metal_pad_area_m2
-    level = op.young_metal_mm + damaged * (op.damaged_metal_mm - op.young_metal_mm)
+    level = op.young_metal_mm - 20.0 + damaged * (op.damaged_metal_mm - op.young_metal_mm)
     fresh.bath_temperature_c[:] = 972.0
     fresh.ledge_mm[:] = 25.0
     fresh.bath_kg[:] = 11300.0
     fresh.salts_kg *= fresh.bath_kg / preset.bath.reference_mass_kg
     alf3 = preset.bath.young_alf3_wt_pct + damaged * (8.0 - preset.bath.young_alf3_wt_pct)
+    fresh.salts_kg[[LIF, KF]] *= preset.bath.young_salt_share + damaged * (1.0 - preset.bath.young_salt_share)
     fresh.salts_kg[ALF3] = alf3 / 100.0 * fresh.bath_kg
     fresh.alumina_kg[:] = 0.027 * fresh.bath_kg
     fresh.metal_kg[:] = level / 1000.0 * area * METAL_DENSITY_KG_M3
-    for name in ("cover", "sick", "weather", "iron"):
+    for name in ("cover", "sick", "weather", "iron", "habit"):
         getattr(fresh, name)[:] = getattr(now, name)
     return fresh
 
