@@ -33,17 +33,19 @@ def blend_weights(predictions: Mapping[str, Floats], y: Floats) -> dict[str, flo
 def _robust(x: Floats, y: Floats) -> Floats:
     """Return (p,) weights on the simplex for x (n, p), y (n,) by reweighted non-negative least squares."""
     weights = np.full(x.shape[1], 1 / x.shape[1])
+    least = 1e-6 * float(np.std(y)) + 1e-12
     for _ in range(_ROUNDS):
         error = np.abs(y - x @ weights)
-        typical = float(np.median(error)) + 1e-12
-        weights = _convex(x, y, 1 / np.maximum(error, typical))
+        typical = max(float(np.median(error)), least)
+        weights = _convex(x, y, typical / np.maximum(error, typical))
     return weights
 
 
 def _convex(x: Floats, y: Floats, row: Floats) -> Floats:
     """Return (p,) weights on the simplex: non-negative least squares with the sum held by a heavy equation."""
     p = x.shape[1]
-    scale = np.sqrt(row / np.sum(row * np.square(y - x.mean(axis=1)) + 1e-300))
+    size = float(np.sum(row * np.square(y - x.mean(axis=1))))
+    scale = np.sqrt(row / max(size, 1e-12 * float(np.sum(np.square(y))) + 1e-300))
     deviation = (x - y[:, None]) * scale[:, None]  # where weights sum to one, |xw - y| is |(x - y) w|
     pull = np.sqrt(_EQUAL_PULL) * np.eye(p)
     left = np.concatenate([deviation, pull, np.full((1, p), _HEAVY)])
