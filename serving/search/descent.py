@@ -25,21 +25,25 @@ _LOOKS = 8
 
 @dataclass(frozen=True)
 class Walk:
-    """What a descent did: accepted points (a, k) in order with their keys (a,), and where it came to rest (r, k)."""
+    """What a descent did: accepted points (a, k) in order with their keys (a,), and where it came to rest.
+
+    rests (r, k) with rest_keys (r,): one per start, unless starts met.
+    """
 
     points: Points
     keys: Floats
     rests: Points
+    rest_keys: Floats
 
     @property
     def best(self) -> Points:
-        """The best point (k,)."""
-        return np.asarray(self.points[int(np.argmin(self.keys))])
+        """The best point (k,): where the best start came to rest, so as near to home as a plateau allows."""
+        return np.asarray(self.rests[int(np.argmin(self.rest_keys))])
 
     @property
     def best_key(self) -> float:
         """Its key."""
-        return float(self.keys.min())
+        return float(self.rest_keys.min())
 
     @property
     def milestones(self) -> Points:
@@ -86,7 +90,7 @@ def descend(land: Landscape, begin: Points, levers: tuple[int, ...] | None = Non
         if not (_near_pairs(land, here, keys, free, trail) or _far_pairs(land, here, keys, free, trail)):
             break
     points, found = zip(*trail, strict=True)
-    return Walk(np.concatenate(points), np.concatenate(found), here)
+    return Walk(np.concatenate(points), np.concatenate(found), here, keys)
 
 
 Bools = NDArray[np.bool_]

@@ -117,10 +117,7 @@ def _tpe(problem: Problem, starts_: int, seed: int) -> BaseSampler:
 
 
 def _cmaes(problem: Problem, starts_: int, seed: int) -> BaseSampler:
-    here = dict(zip(problem.window.names, problem.current.tolist(), strict=True))
-    return optuna.samplers.CmaEsSampler(
-        x0=here, popsize=CMAES_BATCH, seed=seed, warn_independent_sampling=False
-    )
+    return optuna.samplers.CmaEsSampler(popsize=CMAES_BATCH, seed=seed, warn_independent_sampling=False)
 
 
 def _nsga2(problem: Problem, starts_: int, seed: int) -> BaseSampler:
