@@ -36,6 +36,7 @@ with warnings.catch_warnings():
     from mlflow.artifacts import download_artifacts
     from mlflow.entities import Metric, Param, RunTag, ViewType
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -118,8 +119,10 @@ class Tracker:
             self._experiment = (
                 known.experiment_id if known else self._client.create_experiment(experiment, artifacts)
             )
-        except (MlflowException, OSError) as error:
-            raise InputError(f"no MLflow store at {self.uri!r}: {error}; check --tracking-uri") from error
+        except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+            raise InputError(
+                f"no MLflow store at {shown(self.uri)!r}: {shown(str(error))[:500]}; check --tracking-uri"
+            ) from error
         self._sweep()
 
     def _sweep(self) -> None:
@@ -167,7 +170,7 @@ class Tracker:
             if run.name == key or (len(key) >= 4 and run.run_id.startswith(key)):
                 return run
         newest = ", ".join(f"{run.name} ({run.run_id[:8]})" for run in known[:5])
-        raise UnknownNameError(f"no run {key!r} in {self.uri}; the newest are: {newest or 'none'}")
+        raise UnknownNameError(f"no run {key!r} in {shown(self.uri)}; the newest are: {newest or 'none'}")
 
     def fetch(self, run_id: str, path: str, into: Path) -> Path:
         """Copy artifact ``path`` of a run below ``into`` and return where it lies.
@@ -210,7 +213,7 @@ class Tracker:
             size = arrived.get(f"{BUNDLE_FOLDER}/{file.name}")
             if size != file.stat().st_size:
                 raise InputError(
-                    f"{file.name} arrived in {self.uri} as {size} bytes, not {file.stat().st_size}"
+                    f"{file.name} arrived in {shown(self.uri)} as {size} bytes, not {file.stat().st_size}"
                 )
 
     def _champion(self, name: str) -> Standing | None:
@@ -251,7 +254,7 @@ class Tracker:
                 )
             )
         except (MlflowException, OSError) as error:
-            raise UnknownNameError(f"{model_uri} is not in {self.uri}: {error}") from error
+            raise UnknownNameError(f"{model_uri} is not in {shown(self.uri)}: {shown(str(error))}") from error
 
 
 class Run:
@@ -305,6 +308,11 @@ class Run:
         """Log several files as artifacts."""
         for path in paths:
             self.file(path, folder)
+
+
+def shown(text: str) -> str:
+    """Return ``text`` without the user and password of any address in it."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
 def _info(run: Any) -> RunInfo:

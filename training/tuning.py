@@ -1,6 +1,6 @@
 """Optuna's part: which strengths fit this plant's data, judged by rolling origin and never on the test days."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 
 from features.errors import SettingsError
-from training.settings import BoostingSettings, NetworkSettings, TrainSettings
+from training.settings import TrainSettings
 
 Family: TypeAlias = Literal["boosting", "network"]
 Evaluate: TypeAlias = Callable[[TrainSettings], Mapping[str, float]]
@@ -39,6 +39,50 @@ class TuningResult:
         return min(self.trials, key=lambda trial: (trial.value, trial.number))
 
 
+@dataclass(frozen=True)
+class Span:
+    """The range that a study searches of one setting; a whole number where both ends are ``int``."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the setting is a whole number."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def nearest(self, value: float) -> float:
+        """Return ``value`` moved into the range."""
+        return min(max(value, self.low), self.high)
+
+    def suggest(self, trial: optuna.Trial, name: str) -> float:
+        """Return the trial's value of setting ``name``."""
+        if self.whole:
+            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+
+SEARCHED: Mapping[Family, Mapping[str, Span]] = {
+    "boosting": {
+        "trees": Span(10, 250, log=True),
+        "leaves": Span(4, 31),
+        "learning_rate": Span(0.01, 0.12, log=True),
+        "min_rows": Span(20, 400, log=True),
+        "column_share": Span(0.2, 1.0),
+        "l2": Span(0.1, 300.0, log=True),
+    },
+    "network": {
+        "width": Span(16, 128, log=True),
+        "epochs": Span(5, 60, log=True),
+        "learning_rate": Span(3e-4, 1e-2, log=True),
+        "weight_decay": Span(1e-5, 1e-1, log=True),
+        "dropout": Span(0.0, 0.5),
+    },
+}
+"""Family -> setting -> range that a study searches."""
+
+
 def tune(
     evaluate: Evaluate,
     settings: TrainSettings,
@@ -47,7 +91,7 @@ def tune(
 ) -> TuningResult:
     """Run ``settings.trials`` trials of a seeded TPE study on ``family``'s settings.
 
-    The first trial is the settings as given, so a study never ends worse than it began. Trials run one after
+    The first trial is the settings as given (moved into the searched ranges), so a study never ends worse than it began. Trials run one after
     another (a parallel study is not reproducible) in memory.
 
     Raises:
@@ -89,34 +133,9 @@ def with_params(settings: TrainSettings, family: Family, params: Mapping[str, An
 
 def _given(settings: TrainSettings, family: Family) -> dict[str, Any]:
     part = settings.boosting if family == "boosting" else settings.network
-    return {name: getattr(part, name) for name in SEARCHED[family]}
-
-
-SEARCHED: Mapping[Family, Sequence[str]] = {
-    "boosting": ("trees", "leaves", "learning_rate", "min_rows", "column_share", "l2"),
-    "network": ("width", "epochs", "learning_rate", "weight_decay", "dropout"),
-}
-"""Family -> settings that a study searches."""
+    return {name: span.nearest(getattr(part, name)) for name, span in SEARCHED[family].items()}
 
 
 def _suggest(trial: optuna.Trial, settings: TrainSettings, family: Family) -> TrainSettings:
-    if family == "boosting":
-        boosting: BoostingSettings = replace(
-            settings.boosting,
-            trees=trial.suggest_int("trees", 10, 250, log=True),
-            leaves=trial.suggest_int("leaves", 4, 31),
-            learning_rate=trial.suggest_float("learning_rate", 0.01, 0.12, log=True),
-            min_rows=trial.suggest_int("min_rows", 20, 400, log=True),
-            column_share=trial.suggest_float("column_share", 0.2, 1.0),
-            l2=trial.suggest_float("l2", 0.1, 300.0, log=True),
-        )
-        return replace(settings, boosting=boosting)
-    network: NetworkSettings = replace(
-        settings.network,
-        width=trial.suggest_int("width", 16, 128, log=True),
-        epochs=trial.suggest_int("epochs", 5, 60, log=True),
-        learning_rate=trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
-        weight_decay=trial.suggest_float("weight_decay", 1e-5, 1e-1, log=True),
-        dropout=trial.suggest_float("dropout", 0.0, 0.5),
-    )
-    return replace(settings, network=network)
+    params = {name: span.suggest(trial, name) for name, span in SEARCHED[family].items()}
+    return with_params(settings, family, params)
