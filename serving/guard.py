@@ -137,7 +137,9 @@ def standing(outputs: Outputs, manifest: Manifest, settings: GuardSettings) -> l
             )
         )
     score, threshold = float(outputs[SUPPORT][0]), support_threshold(manifest, settings)
-    if not score >= threshold:
+    if math.isnan(score):
+        found.append(reason("not_a_number", {"outcome": "data support"}, outcome="数据支持度"))
+    elif score < threshold:
         found.append(reason("unsupported", {"score": score, "threshold": threshold}))
     return found
 

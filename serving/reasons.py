@@ -3,6 +3,7 @@
 The sentences are for the engineer on shift: what was seen, in numbers with units, and what follows from it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
@@ -195,5 +196,9 @@ def reason(code: str, evidence: Mapping[str, float | str | None] | None = None, 
         code=code,
         text=wording.text.format(**values),
         text_zh=wording.text_zh.format(**{**values, **zh}),
-        evidence=values,
+        # A file cannot hold a number that is none.
+        evidence={
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        },
     )

@@ -57,7 +57,7 @@ class FakeBundle:
 
 def staircase(column: int, lever: Lever, effect: Effect) -> Tree:
     """One tree on a move column whose leaves hold ``effect`` at every grid move of ``lever``: flat in between."""
-    steps = np.arange(-lever.steps_in_window, lever.steps_in_window + 1) * lever.resolution
+    steps = np.arange(-lever.steps_in_window, lever.steps_in_window + 1).astype(np.float64) * lever.resolution
     values = effect(steps)
     edges = 0.5 * (steps[1:] + steps[:-1])
     threshold: list[float] = []
@@ -141,7 +141,7 @@ def bundle(
     model = replace(
         base,
         outcomes=outcomes,
-        unavailable={name: "no butt was weighed" for name in without},
+        unavailable=dict.fromkeys(without, "no butt was weighed"),
         support=Support((view,), support),
         window=WINDOW,
         plant=Plant("testline", "Asia/Shanghai", 420.0, 40, 60.0, simulated=True),
