@@ -164,6 +164,17 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
+def test_a_row_alone_and_in_company_gets_the_same_network_answer() -> None:
+    """A constant column whose spread is rounding error must not reach the first layer as a huge weight."""
+    given = task()
+    z = given.z.copy()
+    z[:, NAMES.index("rubbish")] = 7500.1
+    network = fitted("network", replace(given, z=z))
+    together = predict(network, z[:64])
+    alone = np.concatenate([predict(network, z[row : row + 1]) for row in range(64)])
+    np.testing.assert_allclose(alone, together, rtol=1e-12)
+
+
 def test_the_same_seed_gives_the_same_numbers_in_another_process() -> None:
     code = "from tests.training.test_estimators import _digest; print(_digest())"
     other = subprocess.run(

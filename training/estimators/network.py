@@ -120,7 +120,8 @@ def _scaling(rows: Task, residual: Floats) -> _Scaling:
     values = [lever.value for lever in rows.levers]
     inputs.low[values] = inputs.high[values] = inputs.fill[values]  # a lever acts through its move alone
     x = inputs.read(rows.z)
-    sd = x.std(axis=0)
+    # Rounding gives a pinned or constant column a spread near 1e-12; dividing by it would swamp the first layer.
+    sd = np.where(inputs.low < inputs.high, x.std(axis=0), 0.0)
     missing = np.isnan(rows.z).mean(axis=0)
     indicator = np.flatnonzero((missing > _MISSING_SHARE) & (missing < 1) & rows.usable)
     spread = np.nanstd(residual, axis=0)

@@ -130,7 +130,7 @@ def _cause(fitted: FittedModel, parity: Parity, broken: dict[str, NDArray[np.int
 def _difference(parity: Parity, answered: dict[str, Floats], name: str, row: np.intp) -> str:
     got, want = np.atleast_1d(answered[name][row]), np.atleast_1d(parity.expected[name][row])
     worst = int(np.argmax(np.where(np.isfinite(got), np.abs(got - want), np.inf)))
-    return f"row {row}: {got[worst]!r} for {want[worst]!r}"
+    return f"row {row}: {float(got[worst])!r} for {float(want[worst])!r}"
 
 
 def _evenly(n: int, count: int) -> NDArray[np.intp]:
