@@ -81,7 +81,7 @@ class Worker:
 
 
 def _require_finite(answers: Answers) -> None:
-    if not all(np.isfinite(values).all() for values in answers.values()):
+    if not np.isfinite(np.concatenate([values.reshape(-1) for values in answers.values()])).all():
         raise RefusedError(500, "not_finite", "the model's answer is no finite number; it is withheld")
 
 

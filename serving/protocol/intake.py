@@ -135,8 +135,8 @@ class Intake:
         return self.check(np.array(flat, dtype=np.float64).reshape(n, self.width), exact=dtype.itemsize == 8)
 
     def _flat(self, data: list[Any], n: int) -> list[Any]:
-        if not any(type(row) is list for row in data):
-            return data
+        if not data or type(data[0]) is not list:
+            return data  # an array further on is no number, and refused as such
         if len(data) != n:
             refuse("bad_size", f"{FEATURES} holds {len(data)} rows, its shape says {n}", 400)
         for i, row in enumerate(data):
