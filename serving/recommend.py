@@ -5,6 +5,7 @@ earn their move, and judge the result again with the full graph. A saving whose 
 zero is searched once more for the surest saving instead of the largest; if that fails too, the cell is held.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -21,6 +22,7 @@ from features.stages import Stage
 from serving.advice import Author, Judged
 from serving.context import Context
 from serving.guard import Break, GuardSettings, feature_value, screen, standing, support_threshold, verify
+from serving.offer import offered
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, quantile
 from serving.schemas import Reason, Recommendation
@@ -61,7 +63,7 @@ class AdviceSettings:
 
     Attributes:
         search, guard: see there.
-        window: the levers on offer, a part of the bundle's; None = the bundle's own window.
+        window: the levers on offer, a part of the bundle's (see ``offer``); None = the bundle's own window.
         prices: None = the plant's.
         confidence: one-sided, of the saving's bounds.
         least_saving: currency a tonne that a move must be expected to save.
@@ -133,7 +135,7 @@ class Advisor:
         """Prepare ``bundle``.
 
         Raises:
-            SettingsError: the bundle has no lever.
+            SettingsError: the bundle has no lever, or the settings offer more than it supports.
             UnknownNameError: the settings' window offers a lever that the bundle does not have.
         """
         self.manifest, self.settings = bundle.manifest, settings
@@ -141,7 +143,7 @@ class Advisor:
         self._graph = CutGraph(bundle.model)
         self._outputs = frozenset(self._graph.outputs)
         own = bundle.manifest.operating_window
-        self.window = settings.window or own
+        self.window = offered(own, settings.window)
         at = [own.index(name) for name in self.window.names]
         self._columns = np.array([self.manifest.lever_columns[i][0] for i in at])
         self._references = np.array([self.manifest.lever_columns[i][1] for i in at])
@@ -225,8 +227,12 @@ class Advisor:
         return replace(surest, cautious=True) if surest.held is None else judged
 
     def _judge(self, cell: Cell, problem: Problem) -> Judged:
-        name = f"{cell.context.line_id}/{cell.context.cell_id}/{cell.context.date}/{problem.goal.objective.caution:.3g}"
-        found = search(problem, self.settings.search, name if self.settings.search.storage else None)
+        name = "/".join((cell.context.line_id, cell.context.cell_id, str(cell.context.date)))
+        name += "" if problem.goal.objective.caution == 0 else "/cautious"
+        told = self.settings.search
+        # Cells draw their own starts: one unlucky draw must not be every cell's.
+        mine = replace(told, seed=(told.seed + zlib.crc32(name.encode())) % 2**32)
+        found = search(problem, mine, name if told.storage else None)
         point = fewest_levers(problem, found.point, self.settings.lever_tolerance)
         if np.array_equal(point, problem.home):
             return Judged(cell.current, (), cell.today, None, (), reason("no_gain"))

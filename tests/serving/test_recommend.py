@@ -17,14 +17,15 @@ from scipy.stats import t as student
 
 from features.errors import InputError, SettingsError, UnknownNameError
 from features.policy.cost import Prices
-from features.setpoints import OperatingWindow
+from features.setpoints import JointLimit, OperatingWindow
 from serving.files import read_jsonl, write_csv, write_jsonl
 from serving.guard import GuardSettings
+from serving.offer import offered
 from serving.recommend import AdviceSettings, Advisor, recommend
 from serving.savings import estimate, quantile
 from serving.schemas import LeverAdvice, Recommendation
 from serving.search.study import SearchSettings
-from tests.fakes.advice import DAY, DOSE, VOLTAGE, WINDOW, Effect, FakeBundle, bundle, context, row
+from tests.fakes.advice import BALANCE, DAY, DOSE, VOLTAGE, WINDOW, Effect, FakeBundle, bundle, context, row
 
 Floats = NDArray[np.float64]
 FAST = AdviceSettings(search=SearchSettings(starts=2))
@@ -407,6 +408,27 @@ def test_a_part_of_the_levers_may_be_offered(saving: FakeBundle) -> None:
     assert [lever.name for lever in found.levers] == ["alf3_dose_kg_d"]
     with pytest.raises(UnknownNameError, match="unknown lever 'tap_target_kg'"):
         Advisor(saving, AdviceSettings(window=OperatingWindow((replace(DOSE, name="tap_target_kg"),))))
+
+
+def test_an_offer_keeps_the_bundles_joint_limits_and_bounds() -> None:
+    own = OperatingWindow(
+        (VOLTAGE, DOSE),
+        (BALANCE, JointLimit("sum", 60.0, values={"alf3_dose_kg_d": 1.0, "set_voltage_v": 1.0})),
+    )
+    both = offered(own, OperatingWindow((DOSE, VOLTAGE)))
+    assert [limit.name for limit in both.limits] == ["balance", "sum"]
+    plain = OperatingWindow((VOLTAGE, DOSE), (BALANCE,))
+    alone = offered(plain, OperatingWindow((VOLTAGE,)))
+    assert alone.limits[0].moves == {"set_voltage_v": -25.0}
+    own_limit = replace(BALANCE, bound=0.5)
+    assert offered(plain, OperatingWindow((VOLTAGE, DOSE), (own_limit,))).limits == (own_limit,)
+    assert offered(plain, None) is plain
+    with pytest.raises(SettingsError, match="holds the values of alf3_dose_kg_d, set_voltage_v"):
+        offered(own, OperatingWindow((VOLTAGE,)))
+    with pytest.raises(
+        SettingsError, match=r"offered from 3\.5 to 4\.3, the bundle's record supports 3\.7 to 4\.3"
+    ):
+        offered(plain, OperatingWindow((replace(VOLTAGE, low=3.5),)))
 
 
 def test_refuses_rows_of_another_recipe(saving: FakeBundle) -> None:
