@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from serving.refusals import RefusedError, of_status
+from serving.refusals import RefusedError
 
 OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready"})
 """Answered to anybody: an orchestrator asks them and they tell nothing else."""
@@ -19,34 +19,29 @@ class Identity(Protocol):
     def subject(self) -> str:
         """A name for logs and the audit; never the secret itself."""
 
+    def may_see(self, line_id: str) -> bool:
+        """Say whether anything of line ``line_id`` may be read or changed."""
+
 
 class Access(Protocol):
     """Who is asking, by headers or gRPC metadata (lower-case names), and whether they may."""
 
     def authenticate(self, headers: Mapping[str, str]) -> Identity:
-        """Return who sent ``headers``; raises ``RefusedError`` 401 if nobody known."""
+        """Return who sent ``headers``; raises ``RefusedError`` 401 if nobody known, 429 if too often."""
 
     def authorise(self, identity: Identity, method: str, path: str) -> None:
-        """Raise ``RefusedError`` 403 unless ``identity`` may use ``method`` on ``path``."""
+        """Raise ``RefusedError`` unless ``identity`` may use ``method`` on ``path``; a path without a rule is refused."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """An identity that is a name and nothing else."""
+    """An identity that is a name and nothing else; it sees every line."""
 
     subject: str
 
-
-class NoAccess:
-    """Nobody is known: what holds before any key was made."""
-
-    def authenticate(self, headers: Mapping[str, str]) -> Identity:
-        """Refuse."""
-        raise of_status(401, "no key is known to this service; create one: superheat-serve keys create")
-
-    def authorise(self, identity: Identity, method: str, path: str) -> None:
-        """Refuse."""
-        raise of_status(403, "not allowed")
+    def may_see(self, line_id: str) -> bool:
+        """Say yes."""
+        return True
 
 
 class LoopbackAccess:

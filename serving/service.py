@@ -16,13 +16,14 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from features.errors import SuperheatError
+from serving.access import access_of
 from serving.front import Front, Gate, Manner
 from serving.metrics import Metrics
 from serving.models.drift import DRIFTED
 from serving.models.house import House
 from serving.models.pool import PoolSettings
 from serving.models.repository import Repository
-from serving.ports import Access, LoopbackAccess, NoAccess
+from serving.ports import Access
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
 from serving.routes import repository, rest
 from serving.routes.description import describe
@@ -107,7 +108,7 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         house=House(Repository(settings.models_dir), pool, settings.max_rows, replaced),
         gate=gate,
         metrics=metrics,
-        access=plugged.access or (LoopbackAccess() if settings.insecure_local else NoAccess()),
+        access=plugged.access or access_of(settings),
         audit=plugged.audit or _log_audit,
         version=metadata.version("superheat"),
     )

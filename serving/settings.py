@@ -84,6 +84,28 @@ class Settings:
         default=None, metadata=_says("PEM chain; with tls_key, TLS on both ports")
     )
     tls_key: Path | None = field(default=None, metadata=_says("PEM private key of the certificate"))
+    keys_file: Path = field(
+        default=Path("runs/service/keys.json"),
+        metadata=_says("API keys, hashed; superheat-serve keys makes and revokes them"),
+    )
+    rate_per_s: float = field(
+        default=2000.0, metadata=_says("requests a second that one key or person may make", 0.01, 1e6)
+    )
+    rate_burst: int = field(
+        default=4000, metadata=_says("requests that one key or person may make at once", 1, 1_000_000)
+    )
+    oidc_keys: Path | None = field(
+        default=None,
+        metadata=_says("JWKS file of the issuer's public keys; with it people's tokens are taken"),
+    )
+    oidc_issuer: str = field(default="", metadata=_says("iss that tokens must carry"))
+    oidc_audience: str = field(default="", metadata=_says("aud that tokens must carry"))
+    oidc_role_claim: str = field(
+        default="superheat_role", metadata=_says("claim of a token that holds its role or roles")
+    )
+    oidc_lines_claim: str = field(
+        default="superheat_lines", metadata=_says("claim of a token that holds its lines; * means all")
+    )
     insecure_local: bool = field(
         default=False, metadata=_says("answer without keys, on a loopback address, for the first hour")
     )
