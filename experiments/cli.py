@@ -8,7 +8,7 @@ from experiments.exits import guarded
 def _application() -> None:
     from experiments.commands import app  # here, so that an absent extra is one clear line and no traceback
 
-    app()
+    app(prog_name="superheat")
 
 
 def main() -> None:

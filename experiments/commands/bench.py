@@ -45,3 +45,23 @@ def search(
     table.print(shown)
     if json is not None:
         table.write_json(json)
+
+
+@app.command("kill")
+def kill(
+    data: options.Data = options.DEFAULT_DATA,
+    rounds: Annotated[int, typer.Option(help="Kills.", min=1)] = 6,
+    seed: options.Seed = 7,
+    json: options.Json = None,
+) -> None:
+    """Kill the main job at random moments and look at what stands: the result before it, whole, and no half model.
+
+    Reads --data. Writes to a temporary place only. Costs a quick run a round.
+    """
+    from experiments.kill_job import run
+
+    shown = options.console()
+    table = run(data, rounds=rounds, seed=seed)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)
