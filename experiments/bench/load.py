@@ -17,6 +17,7 @@ from experiments.bench.service import HOST
 from features.errors import SuperheatError
 
 Rows = NDArray[np.float32]
+Look = Callable[[bytes], None]
 _INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
@@ -75,8 +76,8 @@ def _http(path: str, body: bytes, header: bytes) -> bytes:
 class _Caller(asyncio.Protocol):
     """One connection: sends, waits for the whole answer, sends again."""
 
-    def __init__(self, request: bytes, until: float, beat: float | None) -> None:
-        self._request, self._until, self._beat = request, until, beat
+    def __init__(self, request: bytes, until: float, beat: float | None, look: Look | None) -> None:
+        self._request, self._until, self._beat, self._look = request, until, beat, look
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self._due = time.perf_counter()
@@ -101,6 +102,8 @@ class _Caller(asyncio.Protocol):
             return self._fail(f"answered {self._buffer[:200]!r}")
         now = time.perf_counter()
         self.seconds.append(now - self._began)
+        if self._look is not None:
+            self._look(self._buffer[head + 4 :])
         self._buffer = b""
         if now > self._until:
             self._transport.close()
@@ -125,8 +128,8 @@ def _length(head: bytes) -> int:
     return int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
 
 
-async def press_http(port: int, request: bytes, load: Load) -> Pressed:
-    """Return what ``load`` of the HTTP ``request`` on ``port`` came to.
+async def press_http(port: int, request: bytes, load: Load, look: Look | None = None) -> Pressed:
+    """Return what ``load`` of the HTTP ``request`` on ``port`` came to; ``look`` sees the body of every answer.
 
     Raises:
         SuperheatError: an answer was not 200.
@@ -137,7 +140,7 @@ async def press_http(port: int, request: bytes, load: Load) -> Pressed:
     callers = []
     for _ in range(load.connections):
         _, caller = await loop.create_connection(
-            lambda: _Caller(request, began + load.seconds, beat), HOST, port
+            lambda: _Caller(request, began + load.seconds, beat, look), HOST, port
         )
         callers.append(caller)
         if beat:

@@ -67,7 +67,7 @@ def run(bundle: Path, plan: ServeBench | None = None) -> BenchTable:
     """
     plan = plan or ServeBench()
     files = read_bundle(bundle)
-    rows = _rows(bundle, max(plan.rows), plan.seed)
+    rows = admitted_rows(bundle, max(plan.rows), plan.seed)
     table: list[tuple[Value, ...]] = []
     notes = []
     ours = 0.0
@@ -94,7 +94,7 @@ def run(bundle: Path, plan: ServeBench | None = None) -> BenchTable:
     )
 
 
-def _rows(bundle: Path, n: int, seed: int) -> Rows:
+def admitted_rows(bundle: Path, n: int, seed: int) -> Rows:
     """Return ``n`` of the bundle's own parity rows that the service admits, missing values filled.
 
     Filled with the middle of their range: the other servers have no way to say "missing" in JSON.

@@ -25,6 +25,7 @@ class Service:
     """A running service: its process, where it listens, and the lines that it has logged."""
 
     process: subprocess.Popen[str]
+    models: Path
     port: int = 0
     grpc_port: int = 0
     lines: list[str] = field(default_factory=list)
@@ -64,6 +65,8 @@ class Service:
 def running(bundle: Path, *flags: str) -> Iterator[Service]:
     """Run ``superheat-serve`` on ``bundle`` with more ``flags``, without keys, until the block ends.
 
+    ``service.models`` is its repository, there for other versions to be admitted into.
+
     Raises:
         SuperheatError: it does not become ready.
     """
@@ -74,7 +77,7 @@ def running(bundle: Path, *flags: str) -> Iterator[Service]:
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
-        service = Service(process)
+        service = Service(process, Path(models))
         reader = threading.Thread(target=_read, args=(service,))
         reader.start()
         try:

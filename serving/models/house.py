@@ -22,7 +22,7 @@ from serving.models.pool import Pool, PoolSettings
 from serving.models.repository import Pointer, Repository
 from serving.models.shadow import Comparison, unpack
 from serving.models.wire import ONLY_RAW, WANT_RAW, Frame, Kind
-from serving.protocol.call import Rows, Signature
+from serving.protocol.call import Rows, Signature, version_of
 from serving.refusals import RefusedError
 
 _LOG = logging.getLogger("superheat.models")
@@ -188,18 +188,19 @@ class House:
 
     async def load(self, name: str, version: str = "") -> Version:
         """Make ``version`` of ``name`` (the latest made, if not given) current."""
-        digest = self._digest(name, version)
-        return await self.promote(name, digest)
+        return await self.promote(name, version)
 
     async def promote(self, name: str, version: str) -> Version:
-        """Make ``version`` current: started and proved first, then taken in one step; no request is dropped.
+        """Make ``version`` (the latest made, if not given) current; no request is dropped.
+
+        It is started and proved first, then taken in one step.
 
         Raises:
             UnknownNameError: it is not in the repository.
             BundleError: it is refused; the current one goes on.
         """
         async with self._changing:
-            digest = self._digest(name, version)
+            digest = await self._digest(name, version)
             pointer = self._repository.pointer(name)
             moved = pointer.moved(digest) if pointer else Pointer(digest)
             return await self._take(name, moved)
@@ -220,7 +221,7 @@ class House:
         """Let ``version`` score the requests of ``name`` too, unanswered, from now on."""
         async with self._changing:
             served = self.served(name)
-            found = await self._running(name, self._digest(name, version))
+            found = await self._running(name, await self._digest(name, version))
             comparison = Comparison(served.current.signature, found.signature)
             self._replace(name, replace(served, shadow=found, comparison=comparison))
             return found
@@ -249,12 +250,12 @@ class House:
                 kept = replace(kept, shadow=None, comparison=None)
             self._replace(name, kept)
 
-    def index(self) -> list[Entry]:
+    async def index(self) -> list[Entry]:
         """Return every version in the repository or in operation, and its state."""
         found: dict[tuple[str, str], Entry] = {}
         for name in self._repository.names():
-            for digest in self._repository.versions(name):
-                version = Signature.of(self._repository.manifest(name, digest)).version
+            for digest in await asyncio.to_thread(self._repository.versions, name):
+                version = version_of(digest)
                 found[name, version] = Entry(name, version, "UNAVAILABLE", "not loaded")
         for name, served in self._served.items():
             for entry in served.versions():
@@ -285,8 +286,10 @@ class House:
         for task in list(self._tasks):
             task.cancel()
 
-    def _digest(self, name: str, version: str) -> str:
-        return self._repository.find(name, version) if version else self._repository.latest(name)
+    async def _digest(self, name: str, version: str) -> str:
+        if version:
+            return await asyncio.to_thread(self._repository.find, name, version)
+        return await asyncio.to_thread(self._repository.latest, name)
 
     async def _take(self, name: str, pointer: Pointer) -> Version:
         found = await self._running(name, pointer.current)

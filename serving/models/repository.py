@@ -99,16 +99,15 @@ class Repository:
         Raises:
             UnknownNameError: there is no such model.
         """
+        found = [(self.manifest(name, digest).created, digest) for digest in self._digests(name)]
+        return tuple(digest for _, digest in sorted(found))
+
+    def _digests(self, name: str) -> list[str]:
         if name not in self.names():
             raise UnknownNameError(
                 f"model {name[:64]!r} is not in the repository; its index names those that are"
             )
-        found = [
-            (self.manifest(name, path.name).created, path.name)
-            for path in (self._root / name).iterdir()
-            if _DIGEST.fullmatch(path.name)
-        ]
-        return tuple(digest for _, digest in sorted(found))
+        return sorted(path.name for path in (self._root / name).iterdir() if _DIGEST.fullmatch(path.name))
 
     def find(self, name: str, version: str) -> str:
         """Return the digest of the one version of ``name`` that ``version`` (12 characters or more) begins.
@@ -120,7 +119,7 @@ class Repository:
             raise UnknownNameError(
                 f"version {version[:64]!r} is no version; give 12 to 64 hexadecimal digits"
             )
-        found = [digest for digest in self.versions(name) if digest.startswith(version)]
+        found = [digest for digest in self._digests(name) if digest.startswith(version)]
         if len(found) != 1:
             raise UnknownNameError(
                 f"model {name} has {len(found)} versions {version}...; its index names them"

@@ -181,7 +181,9 @@ class Service:
 
     async def _index(self, request: bytes, subject: str) -> bytes:
         asked = _parsed("RepositoryIndexRequest", request)
-        entries = [entry for entry in self._around.house.index() if entry.state == "READY" or not asked.ready]
+        entries = [
+            entry for entry in await self._around.house.index() if entry.state == "READY" or not asked.ready
+        ]
         models = [
             {"name": entry.name, "version": entry.version, "state": entry.state, "reason": entry.reason}
             for entry in entries

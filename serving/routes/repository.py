@@ -35,7 +35,7 @@ def routes(house: House, limits: Limits, audit: Audit) -> list[BaseRoute]:
         only_ready = asked.get("ready", False)
         if not isinstance(only_ready, bool):
             raise of_status(400, "ready must be true or false")
-        entries = [entry for entry in house.index() if entry.state == "READY" or not only_ready]
+        entries = [entry for entry in await house.index() if entry.state == "READY" or not only_ready]
         return [
             {"name": entry.name, "version": entry.version, "state": entry.state, "reason": entry.reason}
             for entry in entries

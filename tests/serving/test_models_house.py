@@ -147,7 +147,7 @@ def test_the_shadow_scores_what_is_asked_and_is_never_the_answer(tmp_path: Path)
         assert difference.rows == 15
         assert difference.mean == pytest.approx(np.abs(old - new).mean())
         assert difference.largest == pytest.approx(np.abs(old - new).max())
-        assert {entry.reason for entry in house.index()} == {"current", "shadow"}
+        assert {entry.reason for entry in await house.index()} == {"current", "shadow"}
         await house.promote(NAME, version(NEW))
         assert house.served(NAME).shadow is None
         assert energy((await house.infer(Kind.REST, (NAME, ""), body(X))).body)[0] == version(NEW)
