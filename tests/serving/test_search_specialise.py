@@ -13,7 +13,10 @@ from serving.search.graph import CutGraph
 from serving.search.specialise import Specialised
 from serving.search.trees import Axes, prune, read_forest
 from tests.fakes import forests, graphs
+from tests.fakes.fitted import fitted
+from tests.fakes.fitted import rows as fitted_rows
 from tests.fakes.graphs import FakeOutcome, GraphWriter
+from training.export.graph import write_graph as write_export
 from training.structures import (
     Blend,
     Constant,
@@ -223,3 +226,20 @@ def test_a_graph_without_trees_is_searched_too() -> None:
         whole(model, cell.rows(points))["energy_kwh_per_t"],
         rtol=1e-12,
     )
+
+
+def test_equals_an_exported_bundles_graph_in_every_output() -> None:
+    """The exporter's own graph: blends, identities, shared networks, learned widths and support."""
+    model = fitted()
+    content = write_export(model, len(model.recipe.features))
+    graph = CutGraph(content)
+    columns = [lever for lever, _ in model.recipe.lever_columns]
+    for row in fitted_rows(4, 17):
+        current = np.array([row[reference] for _, reference in model.recipe.lever_columns], dtype=np.float64)
+        current = np.clip(current, [3.8, 1.0], [4.2, 119.0]).round(3)
+        row[[reference for _, reference in model.recipe.lever_columns]] = current
+        cell = Specialised(graph, row, columns, model.window.grid(current))
+        points = forests.grid_points(tuple(cell.sizes.tolist()))[::3]
+        mine, full = cell.evaluate(points, graph.outputs), whole(content, cell.rows(points), graph.outputs)
+        for name in graph.outputs:
+            np.testing.assert_allclose(mine[name], full[name], rtol=1e-12, atol=1e-12)
