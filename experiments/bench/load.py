@@ -119,6 +119,7 @@ class _Caller(asyncio.Protocol):
         self._fail("the connection was closed")
 
     def _fail(self, why: str) -> None:
+        self._transport.abort()
         if not self.done.done():
             self.done.set_exception(SuperheatError(f"a request failed under load: {why}"))
 
