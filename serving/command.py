@@ -18,7 +18,7 @@ _ABOUT: Final = (
     "Serve predictions and recommendations from a bundle. Live within seconds, ready once the bundle is verified."
     " Without --bundle it serves what the repository has current, else the bundle of the last 'superheat run'"
     f" ({LATEST}). Every flag can be given in the environment as {PREFIX}NAME."
-    " 'superheat-serve keys --help' tells how to make, list and revoke API keys."
+    " 'superheat-serve keys' and 'ledger' with --help tell of API keys and the ledger."
 )
 
 
@@ -73,6 +73,10 @@ def run(arguments: Sequence[str]) -> int:
             from serving.access import command as keys
 
             return keys.run(arguments[1:])
+        if arguments[:1] == ["ledger"]:
+            from serving.ledger import command as ledger
+
+            return ledger.run(arguments[1:])
         settings = settings_of(arguments)
         # Imported late: a wrong flag is told at once, and --help needs no network stack.
         from serving.logs import configure

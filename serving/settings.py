@@ -88,6 +88,10 @@ class Settings:
         default=Path("runs/service/keys.json"),
         metadata=_says("API keys, hashed; superheat-serve keys makes and revokes them"),
     )
+    ledger: str = field(
+        default="sqlite:///runs/service/ledger.db",
+        metadata=_says("database of the ledger: sqlite:///FILE or postgresql://..."),
+    )
     rate_per_s: float = field(
         default=2000.0, metadata=_says("requests a second that one key or person may make", 0.01, 1e6)
     )
