@@ -27,7 +27,6 @@ from features.bundle.files import read_bundle
 from features.errors import SuperheatError
 
 Verdict = Literal["ok", "note", "wrong"]
-EXTRAS: Final = ("serving", "search", "training", "experiments", "dev")
 SUMS: Final = "SHA256SUMS"
 _TIMEOUT_S: Final = 3.0
 _STYLE: Final = {"ok": "green", "note": "yellow", "wrong": "bold red"}
@@ -78,10 +77,19 @@ def requirements(extra: str) -> list[str]:
     return sorted(names - {"superheat"}, key=str.lower)
 
 
+def known_extras() -> list[str]:
+    """Return the extras that the installed distribution offers, the one that is all of them left out."""
+    try:
+        offered = metadata.metadata("superheat").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [extra for extra in offered if extra != "all"]
+
+
 def extras() -> list[Check]:
     """Check every extra: complete with its versions, or what is missing and how to get it."""
     checks = []
-    for extra in EXTRAS:
+    for extra in known_extras():
         there, absent = [], []
         for name in requirements(extra):
             try:

@@ -23,9 +23,12 @@ def test_the_installation_names_its_extras() -> None:
     shown = {check.name: check for check in doctor.extras()}
     assert shown["extra serving"].verdict == "ok"
     assert "onnxruntime 1." in shown["extra serving"].found
+    assert {"extra search", "extra training", "extra experiments", "extra dev"} <= set(shown)
+    assert "extra all" not in shown
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "known_extras", lambda: ["serving"])
     monkeypatch.setattr(doctor, "requirements", lambda extra: ["numpy", "no-such-library"])
     check = doctor.extras()[0]
     assert check.verdict == "note"
