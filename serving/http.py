@@ -12,39 +12,44 @@ class BoundedHttp(HttpToolsProtocol):
 
     most_header_bytes: ClassVar[int] = 32 << 10
     _head_bytes = 0
+    """Bytes received of a head that is not complete yet."""
+    _in_head = True
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._head_bytes = 0
+        self._in_head = True
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request line."""
-        self._grow(len(url))
+        self._bound(len(self.url) + len(url))
         super().on_url(url)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
-        self._grow(len(name) + len(value) + 4)
-        super().on_header(name, value)
+    def on_headers_complete(self) -> None:
+        """Turn to the body, once the whole head is known to be small enough."""
+        self._bound(len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers))
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
 
-    def _grow(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.most_header_bytes:
-            # The parser turns an error raised in its callbacks into its own, which ends the connection with a 400.
-            raise ValueError("the head of the request is too large")
+    def on_message_complete(self) -> None:
+        """Expect the next head."""
+        self._in_head = True
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a head that is never finished is bounded too, though no callback tells of it."""
-        unfinished = self.headers is None or (self.cycle is None or self.cycle.response_complete)
-        if (
-            unfinished
-            and len(data) > self.most_header_bytes
-            and b"\r\n\r\n" not in data[: self.most_header_bytes]
-        ):
-            self.send_400_response("the head of the request is too large")
-            return
+        """Parse what came; the parser tells of no header before it is whole, so what it holds back is counted here."""
+        if self._in_head:
+            self._head_bytes += len(data)
         super().data_received(data)
+        too_large = self._in_head and self._head_bytes > self.most_header_bytes
+        idle = self.cycle is None or self.cycle.response_complete
+        if too_large and idle and not self.transport.is_closing():
+            self.send_400_response("the head of the request is too large")
+
+    def _bound(self, size: int) -> None:
+        if size > self.most_header_bytes:
+            # The parser turns an error raised in its callbacks into its own, which ends the connection with a 400.
+            raise ValueError("the head of the request is too large")
 
     def send_400_response(self, msg: str) -> None:
         """Refuse in JSON and close."""

@@ -59,14 +59,15 @@ class Running:
 
 
 @contextmanager
-def serving(*flags: str, wait: bool = True, **environment: str) -> Iterator[Running]:
+def serving(*flags: str, wait: bool = True, program: str = "", **environment: str) -> Iterator[Running]:
     """Run the service with ``flags``; it is killed at the end if it still runs."""
-    command = [sys.executable, "-m", "serving.command", "--port", "0", "--grpc-port", "0", *flags]
+    module = [program] if program else ["-m", "serving.command"]
+    command = [sys.executable, *module, "--port", "0", "--grpc-port", "0", *flags]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SUPERHEAT_")}
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**kept, **environment},
+        env={**kept, "PYTHONPATH": str(ROOT), **environment},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -260,6 +261,32 @@ def test_what_is_no_http_is_refused_in_json(service: Running) -> None:
         found = raw(service, data)
         assert found.split(b" ")[1] == status, (data[:60], found[:200])
         assert b'"error":' in found
+
+
+def test_a_head_that_is_never_whole_is_bounded(service: Running) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as link:
+        link.sendall(b"GET / HTTP/1.1\r\nx: ")
+        found = b""
+        try:
+            for _ in range(100):
+                link.sendall(b"a" * 1000)
+                time.sleep(0.002)
+            found = link.recv(65536)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        else:
+            assert found.startswith(b"HTTP/1.1 400")
+            assert link.recv(65536) == b""
+
+
+def test_a_large_body_after_a_small_one_on_one_connection(service: Running) -> None:
+    link = HTTPConnection("127.0.0.1", service.port, timeout=30)
+    for size, status in ((10, 400), (500_000, 400), (2_000_001, 413), (10, 400)):
+        link.request("POST", f"/v2/models/{MODEL}/infer", b"x" * size)
+        answer = link.getresponse()
+        assert answer.status == status
+        answer.read()
+    link.close()
 
 
 def test_a_chunked_body_is_taken_and_bounded(service: Running) -> None:

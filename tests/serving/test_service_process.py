@@ -21,9 +21,10 @@ from serving.refusals import LONGEST, outside_words, refusal_of
 from serving.service import Plugged, create_app
 from serving.settings import Settings
 from tests.fakes.access import FakeAccess
-from tests.fakes.plant_bundle import WIDTH, bundle, rows
+from tests.fakes.plant_bundle import WIDTH, bundle, manifest, rows
 from tests.fakes.service_process import ROOT, Running, serving
 
+AUDITED = ROOT / "tests" / "fakes" / "audited_service.py"
 INFER = "/v2/models/potline/infer"
 BODY = orjson.dumps(
     {
@@ -161,6 +162,27 @@ def test_the_environment_gives_settings_and_flags_stand_over_it(monkeypatch: pyt
     for name, value in (("WORKERS", "two"), ("INSECURE_LOCAL", "maybe"), ("MAX_ROWS", "1e3")):
         with pytest.raises(SettingsError, match=name):
             Settings.read({f"SUPERHEAT_{name}": value})
+
+
+def test_models_are_admitted_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["models", "--models-dir", str(tmp_path)]
+    assert run([*where, "add", str(bundle())]) == 0
+    assert run([*where, "list"]) == 0
+    added, listed = capsys.readouterr().out.splitlines()
+    assert added == listed == f"potline {manifest().digest}"
+    assert run([*where, "add", str(tmp_path)]) == 1
+    assert "manifest.json" in capsys.readouterr().err
+
+
+def test_nothing_is_unpickled_and_no_connection_leaves_the_process(tmp_path: Path) -> None:
+    flags = ("--bundle", str(bundle()), "--models-dir", str(tmp_path), "--insecure-local", "--drain-s", "0")
+    with serving(*flags, program=str(AUDITED)) as running:
+        assert running.get(INFER, "POST", BODY)[0] == 200
+        assert running.get("/v2/repository/models/potline/drift")[0] == 200
+        running.terminate()
+        assert running.process.wait(timeout=20) == 0
+    assert running.events("audit began")
+    assert not running.events("audit")
 
 
 def test_every_setting_says_what_it_is() -> None:
