@@ -69,6 +69,10 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run ``superheat-serve`` with ``arguments`` and return its exit code."""
     try:
+        if arguments[:1] == ["models"]:
+            from serving.models import command as models
+
+            return models.run(arguments[1:])
         if arguments[:1] == ["keys"]:
             from serving.access import command as keys
 
