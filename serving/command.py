@@ -18,7 +18,7 @@ _ABOUT: Final = (
     "Serve predictions and recommendations from a bundle. Live within seconds, ready once the bundle is verified."
     " Without --bundle it serves what the repository has current, else the bundle of the last 'superheat run'"
     f" ({LATEST}). Every flag can be given in the environment as {PREFIX}NAME."
-    " 'superheat-serve keys' and 'ledger' with --help tell of API keys and the ledger."
+    " 'superheat-serve models', 'keys' and 'ledger' with --help tell of versions, API keys and the ledger."
 )
 
 
@@ -83,14 +83,16 @@ def run(arguments: Sequence[str]) -> int:
             return ledger.run(arguments[1:])
         settings = settings_of(arguments)
         # Imported late: a wrong flag is told at once, and --help needs no network stack.
+        from serving.ledger import Ledger
         from serving.logs import configure
         from serving.process import serve
-        from serving.service import create_app
+        from serving.service import Plugged, create_app
 
         configure(settings.log_level)
-        app = create_app(settings)
-        _say(settings)
-        serve(app, app.state.service)
+        with Ledger(settings.ledger) as book:
+            app = create_app(settings, Plugged(ledger=book))
+            _say(settings)
+            serve(app, app.state.service)
     except InputError as error:
         print(f"superheat-serve: bad input: {error}", file=sys.stderr)
         return 2

@@ -18,6 +18,8 @@ from starlette.types import Scope
 from features.errors import SuperheatError
 from serving.access import access_of
 from serving.front import Front, Gate, Manner
+from serving.ledger import Ledger
+from serving.ledger.audit import LedgerAudit
 from serving.metrics import Metrics
 from serving.models.drift import DRIFTED
 from serving.models.house import House
@@ -38,9 +40,10 @@ Audit = Callable[[str, str, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Plugged:
-    """What others bring: access control, the audit's keeper, and how worker processes are set up."""
+    """What others bring: access control, the ledger, the audit's keeper, and how worker processes are set up."""
 
     access: Access | None = None
+    ledger: Ledger | None = None
     audit: Audit | None = None
     pool: PoolSettings | None = None
 
@@ -54,6 +57,7 @@ class State:
     gate: Gate
     metrics: Metrics
     access: Access
+    ledger: Ledger | None
     audit: Audit
     version: str
 
@@ -109,7 +113,8 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         gate=gate,
         metrics=metrics,
         access=plugged.access or access_of(settings),
-        audit=plugged.audit or _log_audit,
+        ledger=plugged.ledger,
+        audit=plugged.audit or (LedgerAudit(plugged.ledger) if plugged.ledger else _log_audit),
         version=metadata.version("superheat"),
     )
 

@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -64,10 +66,12 @@ def serving(*flags: str, wait: bool = True, program: str = "", **environment: st
     module = [program] if program else ["-m", "serving.command"]
     command = [sys.executable, *module, "--port", "0", "--grpc-port", "0", *flags]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SUPERHEAT_")}
+    folder = tempfile.mkdtemp(prefix="superheat-service-")
+    own = {"SUPERHEAT_LEDGER": f"sqlite:///{folder}/ledger.db", "SUPERHEAT_KEYS_FILE": f"{folder}/keys.json"}
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**kept, "PYTHONPATH": str(ROOT), **environment},
+        env={**kept, "PYTHONPATH": str(ROOT), **own, **environment},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -93,6 +97,7 @@ def serving(*flags: str, wait: bool = True, program: str = "", **environment: st
         reader.join()
         assert process.stderr is not None
         process.stderr.close()
+        shutil.rmtree(folder)
 
 
 def _read(running: Running) -> None:

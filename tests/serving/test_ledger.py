@@ -15,12 +15,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DatabaseError
 
+import serving.ledger
 from features.errors import InputError, SettingsError, UnknownNameError
 from serving.access import Identity, Role
 from serving.command import run
 from serving.ledger import Anchor, Ledger, LedgerError
+from serving.ledger.audit import LedgerAudit
 from serving.ledger.chain import Record
 from serving.ledger.export import verify_export, write_export
+from serving.ledger.schema import NEWEST
 from serving.ledger.tables import METADATA
 from serving.ports import Named
 from tests.fakes.advised import MORNING, recommendation
@@ -479,7 +482,9 @@ def test_the_file_is_the_owners_only(tmp_path: Path) -> None:
 def test_migrations_make_what_the_code_reads(url: str, ledger: Ledger) -> None:
     engine = create_engine(url)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        migrations = MigrationContext.configure(connection)
+        assert compare_metadata(migrations, METADATA) == []
+        assert migrations.get_current_revision() == NEWEST
     engine.dispose()
 
 
@@ -504,3 +509,27 @@ def test_more_records_than_are_read_at_once(ledger: Ledger) -> None:
     assert [record.sequence for record in ledger.records()] == list(range(1, 2001))
     assert [record.sequence for record in ledger.records("audit", after=999)] == list(range(1000, 2001))
     assert ledger.verify().records == 2000
+
+
+def test_the_newest_revision_is_the_last_migration() -> None:
+    folder = Path(serving.ledger.__file__).parent / "migrations" / "versions"
+    assert sorted(path.stem.split("_")[0] for path in folder.glob("v*.py"))[-1] == f"v{NEWEST}"
+
+
+def test_the_audit_writes_and_its_failure_is_told_in_the_log(
+    ledger: Ledger, tamper: Tamper, caplog: pytest.LogCaptureFixture
+) -> None:
+    audit = LedgerAudit(ledger)
+    audit("li.wei/0a1b", "promote", {"model": "potline", "version": "ab" * 32})
+    record = ledger.records("audit")[0]
+    assert record.content.subject == "li.wei/0a1b"
+    assert record.body == {
+        "category": "configuration change",
+        "action": "promote",
+        "target": {"model": "potline", "version": "ab" * 32},
+        "result": "done",
+    }
+    tamper.run("DELETE FROM head")
+    with caplog.at_level("ERROR", "superheat.audit"):
+        audit("li.wei/0a1b", "rollback", {"model": "potline"})
+    assert caplog.records[-1].fields["what"] == "rollback"  # type: ignore[attr-defined]
