@@ -9,6 +9,8 @@ from pathlib import Path
 
 from serving.access.keys import KeyRecord, KeyStore, Wanted
 from serving.access.roles import Role
+from serving.ledger import Ledger
+from serving.ports import Named
 from serving.settings import Settings
 
 
@@ -30,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
     actions.add_parser("list", help="show every key, without secrets")
     for action in actions.choices.values():
         action.add_argument(
+            "--ledger", default=None, help="where it is written down; else SUPERHEAT_LEDGER or its default"
+        )
+        action.add_argument(
             "--keys-file", type=Path, default=None, help="else SUPERHEAT_KEYS_FILE or its default"
         )
     return found
@@ -42,22 +47,37 @@ def run(arguments: Sequence[str]) -> int:
         InputError: a value is refused, or the file cannot be used.
     """
     given = parser().parse_args(arguments)
-    settings = Settings.read(os.environ, {"keys_file": given.keys_file})
+    settings = Settings.read(os.environ, {"keys_file": given.keys_file, "ledger": given.ledger})
     store = KeyStore(settings.keys_file)
-    if given.action == "create":
-        wanted = Wanted(given.name or given.role, Role.named(given.role), tuple(given.line), given.days)
-        key, record = store.create(wanted)
-        print(
-            f"key {record.id} for {record.role} until {record.expires}; it is not shown again:",
-            file=sys.stderr,
-        )
-        print(key)
-    elif given.action == "revoke":
-        record = store.revoke(given.id)
-        print(f"key {record.id} ({record.name}) is revoked since {record.revoked}")
-    else:
+    if given.action == "list":
         _show(store.records())
+        return 0
+    # Opened first: where the change could not be written down, it is not made.
+    with Ledger(settings.ledger) as ledger:
+        if given.action == "create":
+            wanted = Wanted(given.name or given.role, Role.named(given.role), tuple(given.line), given.days)
+            key, record = store.create(wanted)
+            _write_down(ledger, "create key", record)
+            until = f"key {record.id} for {record.role} until {record.expires}; it is not shown again:"
+            print(until, file=sys.stderr)
+            print(key)
+        else:
+            record = store.revoke(given.id)
+            _write_down(ledger, "revoke key", record)
+            print(f"key {record.id} ({record.name}) is revoked since {record.revoked}")
     return 0
+
+
+def _write_down(ledger: Ledger, action: str, record: KeyRecord) -> None:
+    told = {
+        "key": record.id,
+        "name": record.name,
+        "role": record.role,
+        "lines": list(record.lines),
+        "expires": record.expires,
+    }
+    entry = {"category": "access control", "action": action, "target": told}
+    ledger.append("audit", entry, Named(f"command line/{os.getuid()}"))
 
 
 def _show(records: Sequence[KeyRecord]) -> None:

@@ -28,11 +28,11 @@ class Running:
     lines: list[str] = field(default_factory=list)
 
     def get(
-        self, path: str, method: str = "GET", body: bytes | None = None
+        self, path: str, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         finally:

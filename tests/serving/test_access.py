@@ -353,7 +353,12 @@ def test_an_identity_without_a_role_may_nothing(store: KeyStore) -> None:
 
 
 def test_the_command_makes_lists_and_revokes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = ["--keys-file", str(tmp_path / "deep" / "keys.json")]
+    where = [
+        "--keys-file",
+        str(tmp_path / "deep" / "keys.json"),
+        "--ledger",
+        f"sqlite:///{tmp_path}/ledger.db",
+    ]
     assert run(["keys", "list", *where]) == 0
     assert "keys create" in capsys.readouterr().out
     assert run(["keys", "create", "--role", "operator", "--line", "L1", "--days", "30", *where]) == 0
