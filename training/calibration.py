@@ -25,6 +25,9 @@ _UNSEEN = 2.0
 """Such a regime is predicted worse than any that was seen, by how much nobody knows: this factor, and the support
 score, say so."""
 _LEAST_BLOCK = 200
+_FADING = 0.7
+"""Weight of a block relative to the next: lines drift and later origins train on more, so what was seen last is most
+like what comes (conformal prediction beyond exchangeability: Barber, Candes, Ramdas, Tibshirani, 2023)."""
 _PROTOTYPES = 64
 _LLOYD_ROUNDS = 25
 _PROTOTYPE_ROWS = 6000
@@ -33,7 +36,7 @@ _SHARES = (0.0, 0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
 
 @dataclass(frozen=True)
 class Residuals:
-    """Out-of-block errors: ``error (n,)`` = label - prediction, ``block (n,)`` which block, ``mature (n,)``."""
+    """Out-of-block errors: ``error (n,)`` = label - prediction, ``block (n,)`` counted in time, ``mature (n,)``."""
 
     error: Floats
     block: Ints
@@ -58,12 +61,13 @@ def calibrate(task: Task, residuals: Residuals, coverage: float, age: tuple[int,
         scale = _scale(task, size, ~out) if not out.all() else Constant(np.array([size.mean()]))
         honest[out] = np.maximum(predict(scale, task.z[out]), floor)
     ratio = size / honest
+    recent = _FADING ** (residuals.block.max() - residuals.block).astype(np.float64)
     q = {
-        name: _width(ratio[mask], coverage, residuals.groups * float(mask.mean()))
+        name: _width(ratio[mask], recent[mask], coverage, residuals.groups * float(mask.mean()))
         for name, mask in (("mature", residuals.mature), ("young", ~residuals.mature))
         if mask.sum() >= _LEAST_REGIME
     }
-    widest = _UNSEEN * max(q.values(), default=_width(ratio, coverage, residuals.groups))
+    widest = _UNSEEN * max(q.values(), default=_width(ratio, recent, coverage, residuals.groups))
     return Interval(
         scale=_scale(task, size, np.ones(len(size), dtype=bool)),
         floor=floor,
@@ -98,10 +102,16 @@ def _scale(task: Task, size: Floats, chosen: Bools) -> Structure:
     return fit_trees(part, np.zeros((len(part.y), 1)), _SCALE_TREES)
 
 
-def _width(ratio: Floats, coverage: float, groups: float) -> float:
-    """Return the conformal quantile; the correction counts independent groups, not rows that repeat each other."""
+def _width(ratio: Floats, weight: Floats, coverage: float, groups: float) -> float:
+    """Return the conformal quantile of weighted ratios (n,), the smallest that covers the level.
+
+    The finite-sample correction counts independent groups, not rows that repeat each other.
+    """
+    order = np.argsort(ratio, kind="stable")
+    share = np.cumsum(weight[order])
     level = min(1.0, coverage * (1 + 1 / max(groups, 1.0)))
-    return float(np.quantile(ratio, level, method="higher"))
+    place = int(np.searchsorted(share, level * share[-1] * (1 - 1e-12)))
+    return float(ratio[order[min(place, len(order) - 1)]])
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from training.estimators.linear import fit_linear
 from training.estimators.network import fit_network
 from training.estimators.task import Task
 from training.rolling import Origin
-from training.rows import Rows, moved, usable
+from training.rows import Rows, line_wide, moved, usable
 from training.settings import TrainSettings
 from training.structures import Bools, Floats, Linear, Structure
 
@@ -49,6 +49,7 @@ class Workshop:
             usable=usable(part),
             levers=moved(part),
             seed=self.settings.seed,
+            line_wide=line_wide(part),
             anchors=anchors(outcome, part.names),
         )
 
@@ -86,6 +87,7 @@ def fit_networks(shop: Workshop, trains: Mapping[str, Bools], direct: Fitted) ->
         usable=usable(part),
         levers=moved(part),
         seed=shop.settings.seed,
+        line_wide=line_wide(part),
     )
     lines = {name: line for name in trains if isinstance(line := direct[name]["ridge"], Linear)}
     return dict(fit_network(task, labels, lines, shop.settings.network))

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from features.errors import InputError
 from training.structures import Bools, Floats, Ints
 
+LINE_SHARE = 0.9
+"""A column is line-wide where this share of its variance is from day to day, the same for all cells."""
 MOVE_SHARE = 0.01
 """A lever that moved on a smaller share of the rows teaches nothing about its moves."""
 
@@ -108,4 +110,24 @@ def usable(rows: Rows) -> Bools:
     out = np.asarray(high > low)
     for lever in set(rows.levers) - set(moved(rows)):
         out[[lever.value, lever.move]] = False
+    return out
+
+
+def line_wide(rows: Rows) -> Bools:
+    """Return (z,): columns in which all cells share one value a day (lots in use, line current, line medians).
+
+    Thirty cells under one anode lot are one observation of that lot, not thirty.
+    """
+    _, day = np.unique(rows.date, return_inverse=True)
+    day = day.reshape(-1)
+    out = np.zeros(rows.z.shape[1], dtype=bool)
+    for column in range(rows.z.shape[1]):
+        x = rows.z[:, column]
+        known = np.isfinite(x)
+        if known.sum() < 2 or np.ptp(x[known]) == 0:
+            continue
+        x, at = x[known] - x[known].mean(), day[known]
+        daily = np.bincount(at, weights=x) / np.maximum(np.bincount(at), 1)
+        within = float(np.mean(np.square(x - daily[at])))
+        out[column] = within < (1 - LINE_SHARE) * float(np.mean(np.square(x)))
     return out

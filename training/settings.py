@@ -33,13 +33,13 @@ class LinearSettings:
 class BoostingSettings:
     """LightGBM on what the linear part leaves: see LightGBM's parameters of the same meaning."""
 
-    trees: int = 120
-    leaves: int = 12
-    learning_rate: float = 0.05
-    min_rows: int = 80
-    column_share: float = 0.5
+    trees: int = 60
+    leaves: int = 15
+    learning_rate: float = 0.06
+    min_rows: int = 100
+    column_share: float = 0.7
     row_share: float = 0.7
-    l2: float = 20.0
+    l2: float = 5.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -110,7 +110,7 @@ class TrainSettings:
     members: int = 5
     folds: int = 4
     test_share: float = 0.2
-    validated_share: float = 0.5
+    validated_share: float = 0.4
     coverage: float = 0.9
     mature_from_d: float = 120.0
     bootstrap_block_d: int = 14

@@ -25,7 +25,7 @@ def fit_boosting(task: Task, linear: Linear, settings: BoostingSettings) -> Sum:
 
 def fit_trees(task: Task, offset: Floats, settings: BoostingSettings) -> TreeEnsemble:
     """Fit m boosted ensembles to ``y - offset``: offset (n, m), one column per member."""
-    columns = np.flatnonzero(task.usable)
+    columns = np.flatnonzero(task.local)  # by line-wide columns trees would learn dates
     fill = np.nan_to_num(np.nanmean(task.z[:, columns], axis=0))
     data = lightgbm.Dataset(
         task.z[:, columns],

@@ -6,7 +6,8 @@ the sign that physics forbids.
 
 All other columns are shrunk towards no effect, except anchors: where the recipe already estimates the outcome (its
 running estimate), ridge shrinks towards a share of *that*. With little data the line is then persistence, with much
-data it is free. Which share, and how strongly, is chosen on forward splits in time.
+data it is free. Line-wide columns (lots, line current) are shrunk harder, because all cells under one lot are one
+observation of it. Shares and strengths are chosen on forward splits in time.
 """
 
 import itertools
@@ -24,12 +25,15 @@ _SPLITS = (0.5, 0.65, 0.8)
 _STEP = 0.15
 _SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
 """Shares of an anchor that are tried; those of several anchors add up to one at most."""
+_LINE_WIDE = (1.0, 30.0, 1000.0)
+"""How much harder line-wide columns are shrunk, as tried: not at all, by about the cells of a line, and for good."""
 
 
 @dataclass(frozen=True)
 class _Prior:
-    """Per column, in standardised units: centre and precision (0 = ridge's own), bounds of the slope."""
+    """Per column, in standardised units: centre, ridge's factor, precision (0 = ridge's own), bounds of the slope."""
 
+    factor: Floats
     mean: Floats
     precision: Floats
     low: Floats
@@ -49,9 +53,10 @@ class _Normal:
 
 @dataclass(frozen=True)
 class _Shrinkage:
-    """Ridge strength relative to a column's mean information, and the share of each anchor in the centre."""
+    """Ridge strength relative to a column's information, factor of line-wide columns, share of each anchor."""
 
     alpha: float
+    line_wide: float
     shares: tuple[float, ...]
 
 
@@ -67,8 +72,12 @@ def fit_linear(task: Task, settings: LinearSettings, *, physics: bool = True) ->
     sd = np.where(sd > 0, sd, 1.0)
     u = (x - mean) / sd
     anchors = np.searchsorted(columns, [a for a in task.anchors if physics and used[a]])
-    shrinkage = _choose(task, u, (anchors, sd), settings)
+    wide = np.zeros(len(columns), dtype=bool)
+    if physics and task.line_wide is not None:
+        wide = task.line_wide[columns]
+    shrinkage = _choose(task, u, _Grid(anchors, sd, wide), settings)
     prior = _flat_prior(len(columns))
+    prior.factor[wide] = shrinkage.line_wide
     prior.mean[anchors] = np.array(shrinkage.shares) * sd[anchors]
     if physics:
         noise = _noise(u, task.y, shrinkage.alpha) * settings.overlap_d
@@ -83,7 +92,9 @@ def fit_linear(task: Task, settings: LinearSettings, *, physics: bool = True) ->
 
 
 def _flat_prior(size: int) -> _Prior:
-    return _Prior(np.zeros(size), np.zeros(size), np.full(size, -np.inf), np.full(size, np.inf))
+    return _Prior(
+        np.ones(size), np.zeros(size), np.zeros(size), np.full(size, -np.inf), np.full(size, np.inf)
+    )
 
 
 def _expect_effects(prior: _Prior, task: Task, columns: Ints, scale: tuple[Floats, float]) -> None:
@@ -111,7 +122,7 @@ def _normal(u: Floats, y: Floats, weight: Floats) -> _Normal:
 
 def _solve(normal: _Normal, alpha: float, prior: _Prior) -> tuple[Floats, float]:
     """Return (slopes (p,), intercept at u = 0): ridge around the prior, slopes held inside their bounds."""
-    strength = np.where(prior.precision > 0, prior.precision, alpha * normal.total)
+    strength = np.where(prior.precision > 0, prior.precision, alpha * prior.factor * normal.total)
     gram = normal.gram + np.diag(strength)
     right = normal.right + strength * prior.mean
     held: Bools = np.zeros(len(right), dtype=bool)
@@ -128,25 +139,35 @@ def _solve(normal: _Normal, alpha: float, prior: _Prior) -> tuple[Floats, float]
     return slope, normal.label - float(slope @ normal.centre)
 
 
-def _choose(task: Task, u: Floats, anchors: tuple[Ints, Floats], settings: LinearSettings) -> _Shrinkage:
-    """Return the shrinkage with the smallest absolute error on forward splits; anchors = (positions, sd (p,))."""
-    places, sd = anchors
-    mixes = list(_mixes(len(places)))
+@dataclass(frozen=True)
+class _Grid:
+    """What is tried: anchors (a,) among the columns with their sd (p,), and which columns are line-wide (p,)."""
+
+    anchors: Ints
+    sd: Floats
+    wide: Bools
+
+
+def _choose(task: Task, u: Floats, grid: _Grid, settings: LinearSettings) -> _Shrinkage:
+    """Return the shrinkage with the smallest absolute error on forward splits."""
+    mixes = list(_mixes(len(grid.anchors)))
+    factors = _LINE_WIDE if grid.wide.any() else (1.0,)
     centres = np.zeros((u.shape[1], len(mixes)))
-    centres[places] = np.array(mixes).T * sd[places][:, None]
-    error = np.zeros((len(settings.alphas), len(mixes)))
+    centres[grid.anchors] = np.array(mixes).T * grid.sd[grid.anchors][:, None]
+    tried = list(itertools.product(settings.alphas, factors))
+    error = np.zeros((len(tried), len(mixes)))
     for train, test in _forward(task, settings.overlap_d):
         normal = _normal(u[train], task.y[train], np.ones(int(train.sum())))
-        for i, alpha in enumerate(settings.alphas):
-            strength = alpha * normal.total
-            gram = normal.gram + strength * np.eye(len(normal.gram))
-            slopes = np.linalg.solve(gram, normal.right[:, None] + strength * centres)
+        for i, (alpha, factor) in enumerate(tried):
+            strength = alpha * normal.total * np.where(grid.wide, factor, 1.0)
+            right = normal.right[:, None] + strength[:, None] * centres
+            slopes = np.linalg.solve(normal.gram + np.diag(strength), right)
             predicted = normal.label + (u[test] - normal.centre) @ slopes
             error[i] += np.abs(task.y[test][:, None] - predicted).sum(axis=0)
     if not error.any():
-        return _Shrinkage(settings.alphas[-1], mixes[-1])
+        return _Shrinkage(settings.alphas[-1], factors[-1], mixes[-1])
     best, mix = divmod(int(error.argmin()), len(mixes))
-    return _Shrinkage(settings.alphas[best], mixes[mix])
+    return _Shrinkage(*tried[best], mixes[mix])
 
 
 def _mixes(anchors: int) -> Iterator[tuple[float, ...]]:

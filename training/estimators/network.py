@@ -8,7 +8,7 @@ that the weights are cast into.
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -116,14 +116,14 @@ def fit_network(
 
 
 def _scaling(rows: Task, residual: Floats) -> _Scaling:
-    inputs = input_ranges(rows)
+    inputs = input_ranges(replace(rows, usable=rows.local))  # by line-wide columns it would learn dates
     values = [lever.value for lever in rows.levers]
     inputs.low[values] = inputs.high[values] = inputs.fill[values]  # a lever acts through its move alone
     x = inputs.read(rows.z)
     # Rounding gives a pinned or constant column a spread near 1e-12; dividing by it would swamp the first layer.
     sd = np.where(inputs.low < inputs.high, x.std(axis=0), 0.0)
     missing = np.isnan(rows.z).mean(axis=0)
-    indicator = np.flatnonzero((missing > _MISSING_SHARE) & (missing < 1) & rows.usable)
+    indicator = np.flatnonzero((missing > _MISSING_SHARE) & (missing < 1) & rows.local)
     spread = np.nanstd(residual, axis=0)
     return _Scaling(
         inputs, indicator, x.mean(axis=0), np.where(sd > 0, sd, 1.0), np.where(spread > 0, spread, 1.0)

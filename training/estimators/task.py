@@ -27,6 +27,7 @@ class Task:
         weights: (n, m) row weights of each member.
         usable: (z,) columns that may be used.
         levers: the levers whose history moved.
+        line_wide: (z,) columns in which all cells share one value a day; None = there are none.
         anchors: columns that already estimate the outcome, in its unit; see :mod:`training.estimators.linear`.
         seed: of every random draw.
     """
@@ -39,6 +40,7 @@ class Task:
     usable: Bools
     levers: tuple[LeverPlace, ...]
     seed: int
+    line_wide: Bools | None = None
     anchors: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -54,6 +56,11 @@ class Task:
     def m(self) -> int:
         """Ensemble members."""
         return int(self.weights.shape[1])
+
+    @property
+    def local(self) -> Bools:
+        """(z,) the usable columns that differ between cells."""
+        return self.usable if self.line_wide is None else self.usable & ~self.line_wide
 
     def relabelled(self, outcome: str, y: Floats) -> "Task":
         """Return the same rows with other labels, which no column estimates."""
