@@ -156,7 +156,7 @@ def terminations(bundle: Path, count: int, seed: int) -> tuple[Value, ...]:
     for _ in range(count):
         with running(bundle, "--drain-s", str(_DRAIN_S), "--leave-s", "5") as service:
             found = asyncio.run(_ending(service, request))
-            code = service.process.wait(20)
+            code = service.process.wait(60)
             dropped += found["dropped"] + (code != 0)
             answers += found["answered"]
             late += not found["turned"]
