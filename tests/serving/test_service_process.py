@@ -96,6 +96,9 @@ def test_live_at_once_ready_only_when_proved(tmp_path: Path) -> None:
         first = running.get("/v2/health/ready")[0]
         assert first in (200, 503)
         running.wait_ready()
+        until = time.monotonic() + 10
+        while not running.events("ready") and time.monotonic() < until:
+            time.sleep(0.02)  # the log is read by another thread
         assert [line["models"] for line in running.events("ready")] == [["potline"]]
         running.terminate()
         assert running.process.wait(timeout=60) == 0
