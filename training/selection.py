@@ -14,18 +14,23 @@ from training.structures import Bools, Floats, Ints, predict
 
 BLEND = "blend"
 _LEAST_ROWS = 50
+_CLEAR = 2.0
+"""Standard errors by which a single family must beat the blend: with few cells the winner of a validation is often
+luck, and a combination is rarely far from the best of its parts."""
 
 
 @dataclass(frozen=True)
 class Validation:
     """One outcome on the validation blocks: v rows that no model had seen.
 
-    outcome: its name; row (v,) ascending index into the training rows; block (v,) which block; y (v,); predictions: family -> (v,).
+    outcome: its name; row (v,) ascending index into the training rows; block (v,) which block; cell (v,); y (v,);
+    predictions: family -> (v,).
     """
 
     outcome: str
     row: Ints
     block: Ints
+    cell: Ints
     y: Floats
     predictions: Mapping[str, Floats]
 
@@ -45,7 +50,7 @@ def validate(rows: Rows, cuts: Sequence[Origin], fitted: Sequence[Fitted], outco
     }
     row = np.concatenate(index)
     block = np.concatenate([np.full(len(part), i) for i, part in enumerate(index)])
-    return Validation(outcome, row, block, rows.y[outcome][row], predictions)
+    return Validation(outcome, row, block, rows.cell[row], rows.y[outcome][row], predictions)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Choice:
 
 
 def choose(validation: Validation) -> Choice:
-    """Return the champion: the family, or the blend of all, with the smallest error on the blocks.
+    """Return the champion: the blend of all, or the one family that clearly beats it on the blocks.
 
     The blend is judged with weights from the other blocks, so it is not favoured for having been fitted here.
     """
@@ -71,8 +76,21 @@ def choose(validation: Validation) -> Choice:
     weights = blend_weights(single, validation.y)
     every = {**single, BLEND: _out_of_block(validation)}
     figures = {family: mae(validation.y, predicted) for family, predicted in every.items()}
-    family = min(figures, key=lambda name: figures[name])
+    best = min(single, key=lambda name: figures[name])
+    family = best if _clearly_better(validation, every[best], every[BLEND]) else BLEND
     return Choice(family, weights, figures, validation.y - every[family])
+
+
+def _clearly_better(validation: Validation, one: Floats, other: Floats) -> bool:
+    """Say whether ``one`` (v,) errs less than ``other`` by more than chance: paired, with whole cells as the sample."""
+    gain = np.abs(validation.y - other) - np.abs(validation.y - one)
+    cells = np.unique(validation.cell, return_inverse=True)[1]
+    total, count = np.bincount(cells, gain), np.bincount(cells)
+    if len(total) < 2:
+        return False
+    mean = float(gain.mean())
+    error = float(np.sqrt(np.square(total - mean * count).sum() * len(total) / (len(total) - 1)) / len(gain))
+    return mean > _CLEAR * error
 
 
 def _out_of_block(validation: Validation) -> Floats:
