@@ -83,7 +83,7 @@ class Burn:
 def first_anodes(preset: Preset, seed: int, effects: CellEffects, line: Line, day: int) -> Anodes:
     """Return a rotation in full swing on ``day``: positions of all ages, older ones lighter."""
     cells, p = effects.anode_phase.shape[0], preset.line.anodes
-    generator = stream(seed, "anode", 90_000)
+    generator = stream(seed, "first_anodes")
     # An order of change that walks round the cell in jumps of seven positions, different in every cell.
     order = (np.arange(p)[None, :] * 7 + np.floor(effects.anode_phase * p).astype(np.int64)[:, None]) % p
     age = (order + 0.5) / p * effects.anode_life_days[:, None]

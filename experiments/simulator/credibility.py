@@ -124,6 +124,10 @@ def _with_taps(tables: Tables) -> pd.DataFrame:
     kept = {name: how for name, how in sums.items() if name in taps}
     daily = taps.groupby(["cell_id", "date"], as_index=False).agg(kept)
     days = tables.cell_days.merge(daily, on=["cell_id", "date"], how="left")
+    first, last = days["date"].min(), days["date"].max()
+    length = (last - first).days + 1
+    stretches = max(1, round(length / _REAL_DAYS))
+    days["stretch"] = (days["date"] - first).dt.days * stretches // length
     return days.sort_values(["cell_id", "date"], ignore_index=True)
 
 
@@ -176,7 +180,8 @@ def _energy(days: pd.DataFrame, tables: Tables) -> list[CredibilityRow]:
 
 
 def _demeaned(days: pd.DataFrame, name: str) -> pd.Series:
-    return days[name] - days.groupby("cell_id")[name].transform("mean")
+    """Take off each cell's mean over stretches as long as the real record: over longer ones more cells change regime."""
+    return days[name] - days.groupby(["cell_id", "stretch"])[name].transform("mean")
 
 
 def _within(days: pd.DataFrame) -> list[CredibilityRow]:

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from numpy.random import Generator, Philox
+from numpy.typing import NDArray
 
 from features.relations import Array
 
@@ -17,7 +18,19 @@ NORMALS: Final = 32
 UNIFORMS: Final = 20
 _EPOCH: Final = 100_000
 """Added to the day, so that the spin-up before day 0 has a counter of its own."""
-_STREAMS: Final = {"cell_day": 1, "inner": 2, "anode": 3, "line_day": 4, "cell": 5, "life": 6, "lots": 7}
+_STREAMS: Final = {
+    "cell_day": 1,
+    "cell_chance": 2,
+    "inner": 3,
+    "effect": 4,
+    "failure": 5,
+    "anode_mass": 6,
+    "first_anodes": 7,
+    "line_day": 8,
+    "cell": 9,
+    "life": 10,
+    "lots": 11,
+}
 
 
 def stream(seed: int, name: str, day: int = 0) -> Generator:
@@ -47,22 +60,23 @@ class DayDraws:
 
 def day_draws(seed: int, day: int, cells: int, steps: int, positions: int) -> DayDraws:
     """Draw the noise of ``day`` for the first ``cells`` cells."""
-    daily, inner, anode = (stream(seed, name, day) for name in ("cell_day", "inner", "anode"))
-    per_cell = inner.standard_normal((cells, 2 * steps)).T
-    uniform = stream(seed, "cell_day", day + 50_000).random((cells, UNIFORMS)).T
-    effect = stream(seed, "inner", day + 50_000).random((cells, steps)).T
+
+    def of(name: str) -> Generator:
+        return stream(seed, name, day)
+
+    inner = of("inner").standard_normal((cells, 2 * steps)).T
     return DayDraws(
-        normal=np.ascontiguousarray(daily.standard_normal((cells, NORMALS)).T),
-        uniform=np.ascontiguousarray(uniform),
-        voltage=np.ascontiguousarray(per_cell[:steps]),
-        estimate=np.ascontiguousarray(per_cell[steps:]),
-        effect=np.ascontiguousarray(effect),
-        failure=anode.random((cells, positions)),
-        anode=np.ascontiguousarray(stream(seed, "anode", day + 50_000).standard_normal((cells, 4)).T),
+        normal=np.ascontiguousarray(of("cell_day").standard_normal((cells, NORMALS)).T),
+        uniform=np.ascontiguousarray(of("cell_chance").random((cells, UNIFORMS)).T),
+        voltage=np.ascontiguousarray(inner[:steps]),
+        estimate=np.ascontiguousarray(inner[steps:]),
+        effect=np.ascontiguousarray(of("effect").random((cells, steps)).T),
+        failure=of("failure").random((cells, positions)),
+        anode=np.ascontiguousarray(of("anode_mass").standard_normal((cells, 4)).T),
     )
 
 
-def take(draws: DayDraws, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> DayDraws:
+def take(draws: DayDraws, rows: NDArray[np.int64]) -> DayDraws:
     """Return the draws for ``rows`` of the cells, in that order: copies of a cell share its noise."""
     return DayDraws(
         normal=draws.normal[:, rows],

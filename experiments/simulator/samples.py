@@ -26,7 +26,7 @@ LIMIT_BYTES: Final = 10_000_000
 
 _HEAD = """# Sample data: SIMULATED
 
-**Everything in this directory is simulated.** No row, mean or fit of any plant's data is in it. The virtual potline
+**Everything in this directory is simulated.** No row of any plant's data is in it. The virtual potline
 of `experiments/simulator` wrote it, because no plant publishes anode consumption cell by cell. Every page and plot
 that shows it must say so (`simulated = true` in `plant.toml`).
 

@@ -50,12 +50,12 @@ def test_the_first_days_of_the_sample_come_out_again(again: Simulated, sample: T
         mine, theirs = dict(again.tables.present())[name], dict(sample.present())[name]
         kept = theirs[theirs[column] <= mine[column].max()].reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, kept)
-    mine, theirs = again.tables.anode_changes, sample.anode_changes
-    assert mine is not None
-    assert theirs is not None
-    weighed = mine[mine["butt_mass_kg"].notna()]
+    removed, whole = again.tables.anode_changes, sample.anode_changes
+    assert removed is not None
+    assert whole is not None
+    weighed = removed[removed["butt_mass_kg"].notna()]
     keys = ["cell_id", "position", "set_at"]
-    both = weighed.merge(theirs, on=keys, suffixes=("", "_sample"))
+    both = weighed.merge(whole, on=keys, suffixes=("", "_sample"))
     assert len(both) == len(weighed) > 100
     np.testing.assert_array_equal(both["butt_mass_kg"], both["butt_mass_kg_sample"])
 
@@ -79,9 +79,9 @@ def test_readings_are_rounded_as_a_plant_writes_them(sample: Tables) -> None:
 def test_laboratory_is_late_and_regular(sample: Tables) -> None:
     lab = sample.bath_samples
     assert lab is not None
-    delay = (lab["reported_at"] - lab["sampled_at"]) / pd.Timedelta(hours=1)
+    delay = (lab["reported_at"] - lab["sampled_at"]).dt.total_seconds() / 3600.0
     assert delay.between(12, 36).all()
-    pause = lab.groupby("cell_id")["sampled_at"].diff().dropna() / pd.Timedelta(days=1)
+    pause = lab.groupby("cell_id")["sampled_at"].diff().dropna().dt.total_seconds() / 86400.0
     assert 2.0 <= pause.median() <= 4.0
     assert pause.quantile(0.95) <= 5.0
 
@@ -90,7 +90,7 @@ def test_anodes_live_a_rotation_and_leave_a_butt(sample: Tables) -> None:
     changes = sample.anode_changes
     assert changes is not None
     grown = changes[(changes["new_mass_kg"] > 1200) & changes["butt_mass_kg"].notna()]
-    life = (grown["removed_at"] - grown["set_at"]) / pd.Timedelta(days=1)
+    life = (grown["removed_at"] - grown["set_at"]).dt.total_seconds() / 86400.0
     assert 28.0 <= life.median() <= 33.0
     assert ((life > 27.5) & (life < 33.8)).mean() > 0.95
     net = (grown["new_mass_kg"] - grown["butt_mass_kg"]) / life * sample.plant.anodes_per_cell
@@ -112,7 +112,7 @@ def test_lots_change_every_two_to_four_weeks(sample: Tables) -> None:
     lots = sample.lots
     assert lots is not None
     for _, part in lots.groupby("material"):
-        pause = part["used_from"].sort_values().diff().dropna() / pd.Timedelta(days=1)
+        pause = part["used_from"].sort_values().diff().dropna().dt.total_seconds() / 86400.0
         assert pause.between(13.9, 28.1).all()
     assert sample.anode_changes is not None
     anodes = lots[lots["material"] == "anode"]
