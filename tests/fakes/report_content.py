@@ -10,6 +10,7 @@ from experiments.report.content import (
     LineDays,
     PolicyLine,
     ReportContent,
+    Residual,
     Response,
     TableView,
 )
@@ -53,7 +54,7 @@ def outcome(name: str, rng: np.random.Generator) -> OutcomeSummary:
 
     def share(group: str, rows: int) -> Coverage:
         value = float(0.9 + rng.normal() * 0.02)
-        return Coverage(group, rows, value, value - 0.03, value + 0.03)
+        return Coverage(group, rows, value, value - 0.03, value + 0.03, size * 2)
 
     return OutcomeSummary(
         name,
@@ -62,6 +63,9 @@ def outcome(name: str, rng: np.random.Generator) -> OutcomeSummary:
         "boosting",
         2_143,
         scores,
+        scores,
+        scores[:1],
+        {score.name: score.mae.mean for score in scores},
         0.9,
         share("overall", 2_143),
         (share("young", 210), share("mature", 1_933)),
@@ -136,7 +140,7 @@ def content(seed: int = 3, *, anode: bool = True, moves: int = 14, simulated: bo
         fits=[fit(name, rng) for name in names],
         line_days=[line_days(name, rng) for name in names],
         responses=[response(lever, name) for lever in ("set_voltage_v", "alf3_dose_kg_d") for name in names],
-        tables=[TableView("cell_days", 12_000, "2024-05-27", "2025-06-30")],
+        tables=[TableView("cell_days", 12_000, 12, "2024-05-27", "2025-06-30")],
         findings=[
             FindingView(
                 "taps",
@@ -177,11 +181,15 @@ def summary(
             400,
             {"cell_days": 12_000},
             8_000,
+            "2025-04-10",
+            "2025-04-20",
+            "2025-06-30",
             1,
             12,
         ),
         outcomes=tuple(outcome(name, rng) for name in names),
         unavailable=() if anode else (Unavailable("net_anode_kg_per_t", "no butt was ever weighed"),),
+        refused_levers={"alumina_feed_kg_d": "alumina_feed_kg_d is not in the record; map its setpoint"},
         parity=Parity(100_000, 0, 1e-6, 3.1e-15),
         bundle=BundleSummary("superheat", "1", "cd" * 32, 88, ("set_voltage_v", "alf3_dose_kg_d"), 9_000_000),
         advice=Advice("2025-06-30", moves + 16, moves, 11, 5),
@@ -209,7 +217,12 @@ def summary(
 def fit(name: str, rng: np.random.Generator) -> Fit:
     measured = _MIDDLE[name] + rng.normal(size=900) * _SIZE[name] * 2
     predicted = measured + rng.normal(size=900) * _SIZE[name]
-    return Fit(name, measured.tolist(), predicted.tolist())
+    return Fit(
+        name,
+        measured.tolist(),
+        predicted.tolist(),
+        tuple(Residual(group, 450, 0.1, -_SIZE[name], _SIZE[name]) for group in ("young", "mature")),
+    )
 
 
 def line_days(name: str, rng: np.random.Generator) -> LineDays:
