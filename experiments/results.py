@@ -32,9 +32,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
         f" {data['test_first_day']} to {data['test_last_day']}, which no model saw. Mean absolute error with its 95 %"
         " interval; *baselines* in italics."
     ]
-    for name in TARGETS:
-        if name in summary["outcomes"]:
-            parts.append(_outcome(summary["outcomes"][name], summary["simulated"]))
+    modelled = [summary["outcomes"][name] for name in TARGETS if name in summary["outcomes"]]
+    parts += [_outcome(entry, summary["simulated"]) for entry in modelled]
     parity, energy, cost = summary["parity"], saving["energy_kwh_per_t"], saving["cost_per_t"]
     parts.append(
         f"Recommendations for {advice['date']}: {advice['moved']} cells to move, {advice['held']} held,"
