@@ -29,7 +29,7 @@ from training.rows import Rows, moved, usable
 from training.scores import mae
 from training.selection import Choice, Validation, choose, validate
 from training.settings import TrainSettings
-from training.structures import Structure, predict
+from training.structures import Bools, Structure, predict
 from training.testing import Tested, baselines, test
 from training.tuning import Family, TrialResult, TuningResult, tune
 from training.unseen import champion, unseen_cells
@@ -92,8 +92,9 @@ def _fit(
     meter.say("fitting families on past and present")
     fitted = fit_origins(shop, every, outcomes, meter.tick)
     meter.say("composing targets from their identities")
+    mature = _mature(shop)
     choices = _choose(shop, cuts, fitted, outcomes)
-    validations = {name: validate(rows, cuts.blocks, fitted[:-1], name) for name in outcomes}
+    validations = {name: validate(rows, cuts.blocks, fitted[:-1], name, mature) for name in outcomes}
     meter.say("calibrating intervals and testing")
     results = {
         name: _finish(shop, cuts, fitted[-1][name], choices[name], validations[name], inputs, meter)
@@ -147,11 +148,21 @@ def _choose(
     shop: Workshop, cuts: Origins, fitted: list[Fitted], outcomes: Sequence[str]
 ) -> dict[str, Choice]:
     """Choose the helpers, compose the targets from them at every origin, then choose the targets."""
-    helpers = {name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name)) for name in outcomes}
+    mature = _mature(shop)
+    helpers = {name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name, mature)) for name in outcomes}
     weights = {name: choice.weights for name, choice in helpers.items()}
     add_composed(shop, (*cuts.blocks, cuts.test), fitted, weights)
     composed = {name for name in outcomes if "composed" in fitted[-1][name]}
-    return helpers | {name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name)) for name in composed}
+    return helpers | {
+        name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name, mature)) for name in composed
+    }
+
+
+def _mature(shop: Workshop) -> Bools:
+    """Return (n,): rows of mature cells; all of them where the record carries no age."""
+    if AGE not in shop.rows.names:
+        return np.ones(len(shop.rows), dtype=bool)
+    return shop.rows.mature(shop.settings.mature_from_d)
 
 
 def _finish(
@@ -189,18 +200,17 @@ def _baseline_errors(shop: Workshop, cuts: Origins, validation: Validation) -> d
     name = validation.outcome
     masks = [(cut, cut.block(shop.rows, name)) for cut in cuts.blocks]
     parts = [baselines(shop, name, cut, here) for cut, here in masks if here.any()]
-    return {key: mae(validation.y, np.concatenate([part[key] for part in parts])) for key in parts[0]}
+    on = validation.decides
+    return {key: mae(validation.y[on], np.concatenate([part[key] for part in parts])[on]) for key in parts[0]}
 
 
 def _interval(shop: Workshop, validation: Validation, choice: Choice) -> Interval:
     picked = np.zeros(len(shop.rows), dtype=bool)
     picked[validation.row] = True  # rows are in order of date, and so are the blocks
     task, settings = shop.task(validation.outcome, picked), shop.settings
-    known_age = AGE in shop.rows.names
-    age = shop.rows.column(AGE) if known_age else 0
-    mature = task.z[:, age] >= settings.mature_from_d if known_age else np.ones(len(task.y), dtype=bool)
+    age = shop.rows.column(AGE) if AGE in shop.rows.names else 0
     _, groups = blocks(shop.rows.cell[picked], task.date, settings.bootstrap_block_d)
-    residuals = Residuals(choice.error, validation.block, np.asarray(mature), len(groups))
+    residuals = Residuals(choice.error, validation.block, _mature(shop)[picked], len(groups))
     return calibrate(task, residuals, settings.coverage, (age, settings.mature_from_d))
 
 

@@ -165,7 +165,17 @@ def test_the_champion_is_the_best_on_the_blocks_and_its_errors_are_kept() -> Non
     rng = np.random.default_rng(3)
     y = rng.normal(0, 1, 900)
     predictions = {"a": y + rng.normal(0, 0.2, 900), "b": np.full(900, 9.0)}
-    found = choose(Validation("x", np.arange(900), np.arange(900) // 300, np.arange(900) % 9, y, predictions))
+    found = choose(
+        Validation(
+            "x",
+            np.arange(900),
+            np.arange(900) // 300,
+            np.arange(900) % 9,
+            np.ones(900, dtype=bool),
+            y,
+            predictions,
+        )
+    )
     assert found.validation["a"] < found.validation["b"]
     assert found.family in ("a", BLEND)
     np.testing.assert_allclose(found.error, y - predictions["a"])
@@ -178,7 +188,12 @@ def test_a_family_that_one_cell_favours_does_not_beat_the_blend() -> None:
     noise = {name: rng.normal(0, 1.0, 2000) for name in "ab"}
     noise["a"][cell == 0] *= 0.05
     predictions = {name: y + wrong for name, wrong in noise.items()}
-    assert choose(Validation("x", np.arange(2000), block, cell, y, predictions)).family == BLEND
+    assert (
+        choose(
+            Validation("x", np.arange(2000), block, cell, np.ones(2000, dtype=bool), y, predictions)
+        ).family
+        == BLEND
+    )
 
 
 def test_a_family_that_beats_the_blend_on_every_cell_is_the_champion() -> None:
@@ -189,7 +204,23 @@ def test_a_family_that_beats_the_blend_on_every_cell_is_the_champion() -> None:
     # What one block teaches of these two is wrong in the other, so weights learnt elsewhere mislead the blend.
     early, late = np.where(block == 0, y, y + 5), np.where(block == 1, y, y + 5)
     predictions = {"steady": steady, "early": early, "late": late}
-    assert choose(Validation("x", np.arange(600), block, cell, y, predictions)).family == "steady"
+    assert (
+        choose(Validation("x", np.arange(600), block, cell, np.ones(600, dtype=bool), y, predictions)).family
+        == "steady"
+    )
+
+
+def test_young_cells_do_not_choose() -> None:
+    rng = np.random.default_rng(7)
+    cell, block = np.arange(2000) % 20, np.arange(2000) // 500
+    y = rng.normal(0, 1, 2000)
+    decides = cell >= 4
+    good_on_young = y + np.where(decides, 1.0, 0.01) * rng.normal(0, 1, 2000)
+    good_on_mature = y + np.where(decides, 0.1, 30.0) * rng.normal(0, 1, 2000)
+    predictions = {"young": good_on_young, "mature": good_on_mature}
+    found = choose(Validation("x", np.arange(2000), block, cell, decides, y, predictions))
+    assert found.weights["mature"] > 0.9
+    assert found.validation["mature"] < found.validation["young"]
 
 
 def test_the_blend_is_judged_without_its_own_block() -> None:
@@ -198,5 +229,9 @@ def test_the_blend_is_judged_without_its_own_block() -> None:
     block = np.repeat([0, 1], 300)
     # Each family is perfect in one block and hopeless in the other: in-sample weights would look good.
     a, b = np.where(block == 0, y, y + 5), np.where(block == 1, y, y + 5)
-    found = choose(Validation("x", np.arange(600), block, np.arange(600) % 6, y, {"a": a, "b": b}))
+    found = choose(
+        Validation(
+            "x", np.arange(600), block, np.arange(600) % 6, np.ones(600, dtype=bool), y, {"a": a, "b": b}
+        )
+    )
     assert found.validation[BLEND] > 4.0
