@@ -151,7 +151,7 @@ def _peer(
 
 
 def _http(port: int, request: bytes, plan: ServeBench, rate: float | None = None) -> Pressed:
-    _measure(press_http(port, request, Load(plan.connections, _WARM_S)))
+    _measure(press_http(port, request, Load(plan.connections, min(_WARM_S, plan.seconds))))
     return _measure(press_http(port, request, Load(plan.connections, plan.seconds, rate)))
 
 
