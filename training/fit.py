@@ -162,7 +162,7 @@ def _mature(shop: Workshop) -> Bools:
     """Return (n,): rows of mature cells; all of them where the record carries no age."""
     if AGE not in shop.rows.names:
         return np.ones(len(shop.rows), dtype=bool)
-    return shop.rows.mature(shop.settings.mature_from_d)
+    return np.asarray(shop.rows.z[:, shop.rows.column(AGE)] >= shop.settings.mature_from_d)
 
 
 def _finish(

@@ -78,10 +78,6 @@ class Rows:
             raise InputError(f"the design matrix has no column {name!r}; it has {len(self.names)} others")
         return self.names.index(name)
 
-    def mature(self, from_d: float) -> Bools:
-        """Return (n,): True where the cell's age is known and at least ``from_d`` days."""
-        return np.asarray(self.z[:, self.column("cell_age_d")] >= from_d)
-
 
 def lever_places(names: Sequence[str], columns: Sequence[tuple[int, int]]) -> tuple[LeverPlace, ...]:
     """Return the places of levers given as (value, reference) columns; the moves follow the features in order."""
