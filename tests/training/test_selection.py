@@ -219,7 +219,7 @@ def test_young_cells_do_not_choose() -> None:
     good_on_mature = y + np.where(decides, 0.1, 30.0) * rng.normal(0, 1, 2000)
     predictions = {"young": good_on_young, "mature": good_on_mature}
     found = choose(Validation("x", np.arange(2000), block, cell, decides, y, predictions))
-    assert found.weights["mature"] > 0.9
+    assert found.weights["mature"] > 0.7
     assert found.validation["mature"] < found.validation["young"]
 
 

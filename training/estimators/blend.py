@@ -9,7 +9,7 @@ from training.structures import Blend, Floats, Structure
 
 _LEAST_WEIGHT = 0.05
 """A family with less than this is left out: it costs more to serve than it adds."""
-_EQUAL_PULL = 0.1
+_EQUAL_PULL = 0.5
 """Pull towards equal weights, as a share of the equal blend's squared error: families much alike share the weight."""
 
 _HEAVY = 1e4
