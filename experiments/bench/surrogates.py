@@ -1,7 +1,7 @@
 """Drawn tree surrogates to search: LightGBM models of drawn process data, as graphs like a bundle's.
 
 ``plant_like`` has a plant's four levers with their moves, five outcomes of several members, and limits; the other,
-``eight_levers``, is one large model over eight free levers in a wide box: harder than any cell, and comparable with
+``eight_levers``, is one large model over eight free levers, each 15 % of its range either way: harder than any cell, and comparable with
 what is published about samplers.
 """
 
@@ -127,15 +127,14 @@ def plant_like(cells: int, seed: int, size: Size) -> Surrogate:
 
 
 def eight_levers(cells: int, seed: int, size: Size) -> Surrogate:
-    """Return one large energy surrogate over eight levers in a box of 15 % either way, and ``cells`` contexts."""
+    """Return one large energy surrogate over eight levers, free within 15 % of their range, and ``cells`` contexts."""
     draw = np.random.default_rng(seed + 1)
     k = 8
-    X = (100.0 + 10.0 * draw.normal(size=(size.rows + cells, size.features))).astype(np.float32)
-    # Current settings stand on whole numbers, so that one window fits every cell.
-    X[size.rows :, :k] = 100.0
+    drawn = draw.normal(size=(size.rows + cells, size.features))
+    drawn[:, :k] = np.round(draw.uniform(0.0, 100.0, size=(len(drawn), k)))
+    X = drawn.astype(np.float32)
     Z = X.astype(np.float64)
-    scaled = (Z - 100.0) / 10.0
-    y = 12450.0 + 60.0 * _smooth(draw, scaled, k) + 20.0 * draw.normal(size=len(Z))
+    y = 12450.0 + 60.0 * _smooth(draw, Z, k) + 20.0 * draw.normal(size=len(Z))
     members = _train(Z[: size.rows], y[: size.rows] - 12450.0, size, seed)
     writer = GraphWriter()
     write_design(writer, size.features, ())
@@ -143,7 +142,7 @@ def eight_levers(cells: int, seed: int, size: Size) -> Surrogate:
     outputs |= _write_support(writer, size.members)
     step = 100.0 * _BOX / _BOX_STEPS
     levers = tuple(
-        Lever(f"lever_{j}", "%", 0.0, 200.0, step, 100.0 * _BOX, 100.0 * _BOX, "voltage") for j in range(k)
+        Lever(f"lever_{j}", "%", 0.0, 100.0, step, 100.0 * _BOX, 100.0 * _BOX, "voltage") for j in range(k)
     )
     return Surrogate(
         "box, 8 levers",
@@ -186,13 +185,13 @@ def _surface(draw: np.random.Generator, Z: Floats, k: int) -> Floats:
     return np.asarray(out + 0.2 * moves[:, 0] * moves[:, 1] + 0.6 * draw.normal(size=len(Z)))
 
 
-def _smooth(draw: np.random.Generator, S: Floats, k: int) -> Floats:
-    levers, context = S[:, :k], S[:, k:]
+def _smooth(draw: np.random.Generator, Z: Floats, k: int) -> Floats:
+    """Return a drawn response (n,) of levers between 0 and 100: a tilted bowl, ripples, and context that shifts it."""
+    levers, context = (Z[:, :k] - 50.0) / 50.0, Z[:, k:]
     mixing = draw.normal(size=(k, k)) / np.sqrt(k)
-    best = draw.normal(0.0, 0.7, k) + 0.4 * context[:, :k]
-    return np.asarray(
-        np.square((levers - best) @ mixing).mean(axis=1) + np.sin(2.0 * levers).sum(axis=1) / 4.0
-    )
+    best = draw.uniform(-0.7, 0.7, k) + 0.2 * context[:, :k]
+    bowl = np.square((levers - best) @ mixing).mean(axis=1)
+    return np.asarray(2.0 * bowl + np.sin(4.0 * levers).sum(axis=1) / 4.0)
 
 
 def _train(Z: Floats, y: Floats, size: Size, seed: int) -> list[lightgbm.Booster]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from serving.search.problem import Floats, Landscape
+from serving.search.problem import BROKEN, Floats, Landscape
 from serving.search.specialise import Points
 
 _TIE = 1e-9
@@ -87,7 +87,8 @@ def descend(land: Landscape, begin: Points, levers: tuple[int, ...] | None = Non
         here, keys, moved = _distinct(here, keys, moved)
         if moved.any():
             continue
-        if not (_near_pairs(land, here, keys, free, trail) or _far_pairs(land, here, keys, free, trail)):
+        improved, limited = _near_pairs(land, here, keys, free, trail)
+        if not improved and not (limited and _far_pairs(land, here, keys, free, trail)):
             break
     points, found = zip(*trail, strict=True)
     return Walk(np.concatenate(points), np.concatenate(found), here, keys)
@@ -119,8 +120,13 @@ def _line_step(land: Landscape, here: Points, keys: Floats, lever: int, trail: T
     return np.asarray(step)
 
 
-def _near_pairs(land: Landscape, here: Points, keys: Floats, free: tuple[int, ...], trail: Trail) -> bool:
-    """Move every point of ``here`` (s, k) to the best of its near neighbours in two levers, in place."""
+def _near_pairs(
+    land: Landscape, here: Points, keys: Floats, free: tuple[int, ...], trail: Trail
+) -> tuple[bool, bool]:
+    """Move every point of ``here`` (s, k) to the best of its near neighbours in two levers, in place.
+
+    Returns whether one moved, and whether a limit binds around the best point.
+    """
     first, second = np.meshgrid(_NEAR, _NEAR, indexing="ij")
     blocks = [np.zeros((0, here.shape[1]), dtype=np.int64)]
     for i, j in combinations(free, 2):
@@ -128,8 +134,13 @@ def _near_pairs(land: Landscape, here: Points, keys: Floats, free: tuple[int, ..
         block[:, i], block[:, j] = first.ravel(), second.ravel()
         blocks.append(block)
     offsets = np.concatenate(blocks)
-    moved = [_to_best(land, here, keys, at, here[at] + offsets, trail) for at in range(len(here))]
-    return any(moved)
+    moved, limited, lowest = False, False, int(np.argmin(keys))
+    for at in range(len(here)):
+        points = _on_grid(land, here[at] + offsets)
+        found = land.keys(points)
+        limited |= at == lowest and bool((found >= BROKEN).any())
+        moved |= _to_best(here, keys, at, points, found, trail)
+    return moved, limited
 
 
 def _far_pairs(land: Landscape, here: Points, keys: Floats, free: tuple[int, ...], trail: Trail) -> bool:
@@ -145,15 +156,18 @@ def _far_pairs(land: Landscape, here: Points, keys: Floats, free: tuple[int, ...
         block[:, i] += np.repeat(_STEP, size)
         block[:, j] = np.tile(np.arange(size), len(_STEP))
         blocks.append(block)
-    return _to_best(land, here, keys, at, np.concatenate(blocks), trail)
+    points = _on_grid(land, np.concatenate(blocks))
+    return _to_best(here, keys, at, points, land.keys(points), trail)
 
 
-def _to_best(land: Landscape, here: Points, keys: Floats, at: int, tried: Points, trail: Trail) -> bool:
-    """Move point ``at`` of ``here`` to the best of the ``tried`` (t, k) that lie on the grid, where that is lower."""
-    points = tried[((tried >= 0) & (tried < np.asarray(land.sizes))).all(axis=1)]
+def _on_grid(land: Landscape, points: Points) -> Points:
+    return np.asarray(points[((points >= 0) & (points < np.asarray(land.sizes))).all(axis=1)])
+
+
+def _to_best(here: Points, keys: Floats, at: int, points: Points, found: Floats, trail: Trail) -> bool:
+    """Move point ``at`` of ``here`` to the best of ``points`` (t, k) with keys ``found`` (t,), where that is lower."""
     if not len(points):
         return False
-    found = land.keys(points)
     best = int(np.argmin(found))
     if not found[best] < keys[at] - _TIE * (1.0 + abs(keys[at])):
         return False

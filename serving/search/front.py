@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from features.errors import SettingsError, UnknownNameError
 from serving.search.descent import descend, starts
-from serving.search.problem import Problem
+from serving.search.problem import BROKEN, Problem
 from serving.search.samplers import distributions, method
 from serving.search.specialise import Points
 from serving.search.study import LEVERS, SearchSettings, constraints, project
 
 Floats = NDArray[np.float64]
 
-_OUTSIDE = 1e12
 _STEPS = 9
 
 
@@ -47,7 +46,7 @@ class _Bounded:
         seen = self.seen(points)
         first, second = seen[:, self.order[0]], seen[:, self.order[1]]
         over = seen[:, 2] + np.maximum(second - self.bound, 0.0)
-        return np.asarray(np.where(over > 0, _OUTSIDE * (1.0 + over), first))
+        return np.asarray(np.where(over > 0, BROKEN * (1.0 + over), first))
 
     def seen(self, points: Points) -> Floats:
         """Return (n, 3): both outcomes and the excess over predicted and joint limits."""

@@ -21,13 +21,16 @@ from serving.search.specialise import Points, Specialised
 Floats = NDArray[np.float64]
 
 SUPPORT_SIDE = "support.low"
-_BROKEN = 1e12
-"""Key of a point that breaks a predicted limit, plus its excess: above any cost, below a broken joint limit (inf)."""
+BROKEN = 1e12
+"""Least key of a point that breaks a predicted limit: above any cost, below a broken joint limit (inf)."""
 _SLACK = 1e-9
 
 
 class Landscape(Protocol):
-    """What a descent walks over: keys (n,) of grid points (n, k), smaller is better, inf is out."""
+    """What a descent walks over: keys (n,) of grid points (n, k), smaller is better.
+
+    From ``BROKEN`` on a point breaks a limit, the more the larger; inf is out.
+    """
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -104,7 +107,7 @@ class Scores:
     def keys(self) -> Floats:
         """One number a row (n,): the cost, or beyond any cost where a side is broken."""
         total = np.where(self.excess > _SLACK, self.excess, 0.0).sum(axis=1)
-        return np.where(total > 0, _BROKEN * (1.0 + total / (1.0 + total)), self.cost)
+        return np.where(total > 0, BROKEN * (1.0 + total / (1.0 + total)), self.cost)
 
 
 class Problem:
@@ -179,7 +182,7 @@ class Problem:
 
     def keeps(self, point: Points) -> bool:
         """Say whether grid ``point`` (k,) keeps the joint limits and every predicted limit."""
-        return bool(self.keys(point[None, :])[0] < _BROKEN)
+        return bool(self.keys(point[None, :])[0] < BROKEN)
 
     def score(self, points: Points) -> Scores:
         """Return cost, excess and outputs of grid ``points`` (n, k)."""

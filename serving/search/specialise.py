@@ -25,16 +25,18 @@ Points = NDArray[np.int64]
 class LeverTables:
     """The sum of boxes over the lever grid, for every output column of a forest.
 
-    constant (c,); singles[j] (g_j, c); pairs[i, j] (g_i, g_j, c); boxes: those bounded in three levers or more,
-    sorted by column, with ``starts`` of the columns ``filled``.
+    constant (c,); singles[j] (g_j, c); pairs[i, j] (g_i, g_j, c). The ``b`` boxes bounded in three levers or more
+    stay boxes: values (b,) sorted by column, ``starts`` of the columns ``filled``, and inside[j] (g_j, b), which of
+    them hold each grid index of lever j.
     """
 
     constant: Floats
     singles: dict[int, Floats]
     pairs: dict[tuple[int, int], Floats]
-    boxes: Boxes
+    values: Floats
     filled: Ints
     starts: Ints
+    inside: tuple[NDArray[np.bool_], ...]
 
     def at(self, points: Points) -> Floats:
         """Return (n, c) at grid ``points`` (n, k)."""
@@ -43,12 +45,11 @@ class LeverTables:
             out += table[points[:, j]]
         for (i, j), table in self.pairs.items():
             out += table[points[:, i], points[:, j]]
-        if self.boxes.value.size:
-            inside = np.ones((len(points), self.boxes.value.size), dtype=bool)
-            for j in range(points.shape[1]):
-                at = points[:, j, None].astype(np.int16)
-                inside &= (at >= self.boxes.low[j]) & (at < self.boxes.high[j])
-            out[:, self.filled] += np.add.reduceat(inside * self.boxes.value, self.starts, axis=1)
+        if self.values.size:
+            inside = self.inside[0][points[:, 0]]
+            for j in range(1, points.shape[1]):
+                inside &= self.inside[j][points[:, j]]
+            out[:, self.filled] += np.add.reduceat(inside * self.values, self.starts, axis=1)
         return out
 
 
@@ -71,7 +72,9 @@ def tabulate(boxes: Boxes, sizes: NDArray[np.int16]) -> LeverTables:
     many = many[np.argsort(boxes.column[many], kind="stable")]
     filled, starts = np.unique(boxes.column[many], return_index=True)
     kept = boxes.pick(many)
-    return LeverTables(boxes.constant, singles, pairs, kept, filled, starts)
+    at = [np.arange(size, dtype=np.int16)[:, None] for size in sizes]
+    inside = tuple((at[j] >= kept.low[j]) & (at[j] < kept.high[j]) for j in range(len(sizes)))
+    return LeverTables(boxes.constant, singles, pairs, kept.value, filled, starts, inside)
 
 
 def _table(boxes: Boxes, mine: Ints, levers: tuple[int, ...], sizes: NDArray[np.int16], width: int) -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.errors import SettingsError, UnknownNameError
 from serving.search.descent import descend, starts
 from serving.search.economy import fewest_levers
-from serving.search.problem import Objective, Problem
+from serving.search.problem import BROKEN, Objective, Problem
 from serving.search.proof import best_of_grid
 from tests.fakes import forests
 
@@ -63,7 +63,7 @@ def test_a_step_paid_for_far_away() -> None:
     """Each step down of lever 0 must be paid for by ten of lever 1: no line and no near pair leads on."""
 
     def keys(p: Points) -> Floats:
-        return np.where(p[:, 1] == 10 * p[:, 0], p[:, 0], 1000.0 + p[:, 0])
+        return np.where(p[:, 1] == 10 * p[:, 0], p[:, 0], BROKEN + p[:, 0])
 
     land = Known((5, 41), np.array([4, 40]), keys)
     assert descend(land, land.home[None, :]).best.tolist() == [0, 0]
