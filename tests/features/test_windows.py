@@ -22,10 +22,15 @@ def gappy(days: int, series: int, cells: int, seed: int, missing: float) -> NDAr
 
 
 @given(
-    days=st.integers(1, 45), cells=st.integers(1, 5), seed=st.integers(0, 10**6), missing=st.sampled_from([0, 0.3, 0.9])
+    days=st.integers(1, 45),
+    cells=st.integers(1, 5),
+    seed=st.integers(0, 10**6),
+    missing=st.sampled_from([0, 0.3, 0.9]),
 )
 @settings(max_examples=40, deadline=None)
-def test_statistics_are_those_of_a_plain_computation(days: int, cells: int, seed: int, missing: float) -> None:
+def test_statistics_are_those_of_a_plain_computation(
+    days: int, cells: int, seed: int, missing: float
+) -> None:
     values = gappy(days, 2, cells, seed, missing)
     summary = filled(values).summary()
     for series in range(2):
@@ -74,7 +79,10 @@ def test_what_is_older_than_the_memory_is_forgotten() -> None:
 
 
 @given(
-    cells=st.integers(1, 33), seed=st.integers(0, 10**6), missing=st.sampled_from([0.0, 0.4]), pick=st.integers(0, 32)
+    cells=st.integers(1, 33),
+    seed=st.integers(0, 10**6),
+    missing=st.sampled_from([0.0, 0.4]),
+    pick=st.integers(0, 32),
 )
 @settings(max_examples=40, deadline=None)
 def test_one_cell_alone_gives_the_same_bits(cells: int, seed: int, missing: float, pick: int) -> None:
@@ -83,7 +91,10 @@ def test_one_cell_alone_gives_the_same_bits(cells: int, seed: int, missing: floa
     together, alone = filled(values).summary(), filled(values[:, :, cell : cell + 1]).summary()
     for name in ("mean", "std", "slope", "total"):
         for window in WINDOWS:
-            assert getattr(together, name)[window][:, cell].tobytes() == getattr(alone, name)[window][:, 0].tobytes()
+            assert (
+                getattr(together, name)[window][:, cell].tobytes()
+                == getattr(alone, name)[window][:, 0].tobytes()
+            )
 
 
 def test_forgetting_a_cell_leaves_the_others() -> None:

@@ -1,6 +1,6 @@
 """Write recipe_rows.json: the features of a made-up record's last decisions, by this arithmetic.
 
-    python -m tests.golden.make_recipe_rows
+python -m tests.golden.make_recipe_rows
 """
 
 import json
