@@ -139,7 +139,7 @@ def test_with_few_rows_the_line_leans_on_the_running_estimate() -> None:
     def error(anchors: tuple[int, ...]) -> float:
         small = Task(
             given.outcome, wide[few], given.y[few], given.date[few], given.weights[few],
-            np.ones(87, dtype=bool), (lever,), 0, anchors,
+            np.ones(87, dtype=bool), (lever,), 0, anchors=anchors,
         )  # fmt: skip
         model = fit_linear(small, LinearSettings(alphas=(0.1, 1.0, 10.0)))
         return float(np.abs(predict(model, wide[100:]) - given.y[100:]).mean())
