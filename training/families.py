@@ -12,13 +12,13 @@ from training.bootstrap import member_weights
 from training.estimators.blend import blend
 from training.estimators.boosting import fit_boosting
 from training.estimators.hybrid import compose_energy, fit_carbon
-from training.estimators.linear import fit_linear
+from training.estimators.linear import fit_linear, fit_plain
 from training.estimators.network import fit_network
 from training.estimators.task import Task
 from training.rolling import Origin
-from training.rows import Rows, line_wide, moved, usable
+from training.rows import Rows, line_wide, mature, moved, usable
 from training.settings import TrainSettings
-from training.structures import Bools, Floats, Linear, Structure
+from training.structures import Bools, Floats, Structure
 
 VOLTAGE, EFFICIENCY = "mean_voltage_v", "current_efficiency"
 ENERGY, ANODE = "energy_kwh_per_t", "net_anode_kg_per_t"
@@ -49,6 +49,7 @@ class Workshop:
             usable=usable(part),
             levers=moved(part),
             seed=self.settings.seed,
+            mature=mature(part, self.settings.mature_from_d),
             line_wide=line_wide(part),
             anchors=anchors(outcome, part.names),
         )
@@ -89,7 +90,7 @@ def fit_networks(shop: Workshop, trains: Mapping[str, Bools], direct: Fitted) ->
         seed=shop.settings.seed,
         line_wide=line_wide(part),
     )
-    lines = {name: line for name in trains if isinstance(line := direct[name]["ridge"], Linear)}
+    lines = {name: direct[name]["ridge"] for name in trains}
     return dict(fit_network(task, labels, lines, shop.settings.network))
 
 
@@ -146,4 +147,4 @@ def add_composed(
 def plain_ridge(shop: Workshop, outcome: str, train: Bools) -> Structure:
     """Return the baseline: one ridge on every usable column, without physics or bootstrap."""
     task = replace(shop.task(outcome, train), weights=np.ones((int(train.sum()), 1)))
-    return fit_linear(task, shop.settings.linear, physics=False)
+    return fit_plain(task, shop.settings.linear)

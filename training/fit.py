@@ -25,7 +25,7 @@ from training.families import EFFICIENCY, Fitted, Workshop, add_composed, fit_ne
 from training.fitted import DataSpan, FittedModel, FittedOutcome
 from training.inputs import TrainingInputs
 from training.rolling import Origin, Origins, origins
-from training.rows import Rows, moved, usable
+from training.rows import AGE, Rows, mature, moved, usable
 from training.scores import mae
 from training.selection import Choice, Validation, choose, validate
 from training.settings import TrainSettings
@@ -34,7 +34,6 @@ from training.testing import Tested, baselines, test
 from training.tuning import Family, TrialResult, TuningResult, tune
 from training.unseen import champion, unseen_cells
 
-AGE = "cell_age_d_last"
 _LEAST_LABELS = 200
 """An outcome with fewer labelled rows than this at any origin is not trained."""
 _TUNED_BLOCKS = 2
@@ -92,9 +91,9 @@ def _fit(
     meter.say("fitting families on past and present")
     fitted = fit_origins(shop, every, outcomes, meter.tick)
     meter.say("composing targets from their identities")
-    mature = _mature(shop)
+    grown = _mature(shop)
     choices = _choose(shop, cuts, fitted, outcomes)
-    validations = {name: validate(rows, cuts.blocks, fitted[:-1], name, mature) for name in outcomes}
+    validations = {name: validate(rows, cuts.blocks, fitted[:-1], name, grown) for name in outcomes}
     meter.say("calibrating intervals and testing")
     results = {
         name: _finish(shop, cuts, fitted[-1][name], choices[name], validations[name], inputs, meter)
@@ -148,21 +147,19 @@ def _choose(
     shop: Workshop, cuts: Origins, fitted: list[Fitted], outcomes: Sequence[str]
 ) -> dict[str, Choice]:
     """Choose the helpers, compose the targets from them at every origin, then choose the targets."""
-    mature = _mature(shop)
-    helpers = {name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name, mature)) for name in outcomes}
+    grown = _mature(shop)
+    helpers = {name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name, grown)) for name in outcomes}
     weights = {name: choice.weights for name, choice in helpers.items()}
     add_composed(shop, (*cuts.blocks, cuts.test), fitted, weights)
     composed = {name for name in outcomes if "composed" in fitted[-1][name]}
     return helpers | {
-        name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name, mature)) for name in composed
+        name: choose(validate(shop.rows, cuts.blocks, fitted[:-1], name, grown)) for name in composed
     }
 
 
 def _mature(shop: Workshop) -> Bools:
-    """Return (n,): rows of mature cells; all of them where the record carries no age."""
-    if AGE not in shop.rows.names:
-        return np.ones(len(shop.rows), dtype=bool)
-    return np.asarray(shop.rows.z[:, shop.rows.column(AGE)] >= shop.settings.mature_from_d)
+    """Return (n,): rows of mature cells, on which champions are chosen."""
+    return mature(shop.rows, shop.settings.mature_from_d)
 
 
 def _finish(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from features.errors import InputError
 from training.structures import Bools, Floats, Ints
 
+AGE = "cell_age_d_last"
 LINE_SHARE = 0.9
 """A column is line-wide where this share of its variance is from day to day, the same for all cells."""
 MOVE_SHARE = 0.01
@@ -77,6 +78,13 @@ class Rows:
         if name not in self.names:
             raise InputError(f"the design matrix has no column {name!r}; it has {len(self.names)} others")
         return self.names.index(name)
+
+
+def mature(rows: Rows, from_d: float) -> Bools:
+    """Return (n,): cells of a known age of at least ``from_d`` days; every row where the record carries no age."""
+    if AGE not in rows.names:
+        return np.ones(len(rows), dtype=bool)
+    return np.asarray(rows.z[:, rows.column(AGE)] >= from_d)
 
 
 def lever_places(names: Sequence[str], columns: Sequence[tuple[int, int]]) -> tuple[LeverPlace, ...]:

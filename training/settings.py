@@ -58,8 +58,7 @@ class BoostingSettings:
 class NetworkSettings:
     """The PyTorch ensemble: ``heads`` perceptrons on one shared trunk, trained on all outcomes at once.
 
-    ``heads`` must be a multiple of the members. ``sign_penalty`` weighs a move's effect of the physically wrong
-    sign in the loss.
+    ``heads`` must be a multiple of the members.
     """
 
     heads: int = 10
@@ -70,7 +69,6 @@ class NetworkSettings:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     dropout: float = 0.1
-    sign_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -82,7 +80,6 @@ class NetworkSettings:
         _check(0 < self.learning_rate < 1, "network.learning_rate", self.learning_rate, "between 0 and 1")
         _check(self.weight_decay >= 0, "network.weight_decay", self.weight_decay, "at least 0")
         _check(0 <= self.dropout < 1, "network.dropout", self.dropout, "0 to below 1")
-        _check(self.sign_penalty >= 0, "network.sign_penalty", self.sign_penalty, "at least 0")
 
 
 @dataclass(frozen=True)

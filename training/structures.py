@@ -40,6 +40,7 @@ __all__ = [
     "TreeEnsemble",
     "Value",
     "describe",
+    "parts",
     "predict",
     "require",
 ]
@@ -310,6 +311,11 @@ Structure: TypeAlias = (
 def predict(structure: Structure, z: Floats) -> Floats:
     """Return the prediction (n,) of ``structure`` on ``z`` (n, z): the mean of its members."""
     return np.asarray(structure.members(z).mean(axis=1))
+
+
+def parts(structure: Structure) -> tuple[Structure, ...]:
+    """Return the parts of a sum, or the structure itself as the only one."""
+    return structure.parts if isinstance(structure, Sum) else (structure,)
 
 
 def describe(structure: Structure) -> dict[str, Any]:

@@ -13,17 +13,20 @@ import torch
 from features.errors import InputError
 from training.bootstrap import member_weights
 from training.estimators.boosting import fit_boosting
-from training.estimators.linear import fit_linear
+from training.estimators.crowding import crowding
+from training.estimators.linear import fit_linear, fit_plain
 from training.estimators.network import Trunk, fit_network, to_structures
 from training.estimators.network import _Scaling as Scaling
 from training.estimators.task import Task, input_ranges
 from training.importance import response
+from training.lever_effects import EFFECTS
 from training.rows import LeverPlace
 from training.settings import BoostingSettings, LinearSettings, NetworkSettings
-from training.structures import Linear, Structure, predict
+from training.structures import Structure, predict
 
 NAMES = ("level", "state", "set_voltage_v", "set_voltage_v_last", "rubbish", "running", "set_voltage_v_move")
 VOLTAGE = LeverPlace("set_voltage_v", 2, 3, 6)
+DOSE = LeverPlace("alf3_dose_kg_d", 2, 3, 6)
 BOOSTING = BoostingSettings(trees=40, leaves=8, min_rows=20)
 NETWORK = NetworkSettings(heads=4, width=16, epochs=12, batch=128)
 
@@ -96,25 +99,70 @@ def test_a_sign_that_physics_forbids_is_not_learnt(family: str) -> None:
 
 def test_without_a_sign_in_physics_the_data_decide() -> None:
     free = replace(task(slope=90.0), outcome="some other outcome")
-    assert effect(fit_linear(free, LinearSettings())) > 50.0
+    assert effect(fit_linear(free, LinearSettings())) > 20.0
 
 
-def test_the_network_is_penalised_for_a_forbidden_sign() -> None:
-    given = task(slope=90.0)
-    line = replace_slope(fit_linear(given, LinearSettings()))
-    free = fit_network(
-        given, {given.outcome: given.y}, {given.outcome: line}, replace(NETWORK, sign_penalty=0.0)
+def test_confounded_data_leave_the_effect_where_physics_expects_it() -> None:
+    confounded = replace(task(slope=90.0), outcome="mean_bath_temperature_c", levers=(DOSE,))
+    assert effect(fit_linear(confounded, LinearSettings())) == pytest.approx(-0.1, abs=0.03)
+
+
+def test_the_network_leaves_the_levers_to_the_line() -> None:
+    given = task()
+    line = fit_linear(given, LinearSettings())
+    network = fit_network(given, {given.outcome: given.y}, {given.outcome: line}, NETWORK)[given.outcome]
+    assert effect(network) == pytest.approx(effect(line), rel=1e-9)
+
+
+def test_trees_do_not_touch_an_effect_whose_size_physics_knows() -> None:
+    firm = replace(task(slope=1.0), outcome="mean_voltage_v")
+    line = fit_linear(firm, LinearSettings())
+    assert effect(fit_boosting(firm, line, BOOSTING)) == pytest.approx(effect(line), rel=1e-9)
+    assert effect(line) == pytest.approx(1.0, abs=0.2)
+
+
+def test_members_differ_by_what_is_not_known_about_an_effect() -> None:
+    silent = replace(task(slope=0.0), outcome="mean_bath_temperature_c", levers=(DOSE,))
+    still = replace(
+        silent, z=np.where(np.arange(7) == VOLTAGE.move, 1e-9 * silent.z, silent.z)
+    )  # says nothing
+    members = fit_linear(still, LinearSettings()).coef[:, VOLTAGE.move]
+    assert members == pytest.approx(
+        [EFFECTS["mean_bath_temperature_c", "alf3_dose_kg_d"].draw(j, 2, 0) for j in (0, 1)]
     )
-    held = fit_network(
-        given, {given.outcome: given.y}, {given.outcome: line}, replace(NETWORK, sign_penalty=20.0)
-    )
-    assert effect(held[given.outcome]) < 0.5 * effect(free[given.outcome])
 
 
-def replace_slope(line: Linear) -> Linear:
-    coef = line.coef.copy()
-    coef[:, VOLTAGE.move] = 0.0
-    return replace(line, coef=coef)
+def test_a_lever_that_physics_is_silent_about_needs_evidence() -> None:
+    unknown = replace(VOLTAGE, name="some other lever")
+    told = effect(fit_linear(replace(task(slope=-60.0), levers=(unknown,)), LinearSettings()))
+    assert -60.0 < told < -15.0
+    silent = effect(fit_linear(replace(task(slope=0.0), levers=(unknown,)), LinearSettings()))
+    assert abs(silent) < 0.3 * abs(told)
+
+
+@pytest.mark.parametrize("reference", [3.86, 3.9, 3.94])
+@pytest.mark.parametrize("move", [-0.03, 0.0, 0.02])
+def test_crowding_is_the_change_of_an_exponential(reference: float, move: float) -> None:
+    given = task()
+    response = crowding(given, VOLTAGE, input_ranges(given), np.array([1.0, -2.0]), np.array([0.1, 0.06]))
+    z = given.z[:1].copy()
+    z[0, [VOLTAGE.value, VOLTAGE.reference, VOLTAGE.move]] = reference + move, reference, move
+    middle = given.z[:, VOLTAGE.reference].mean()
+    now, then = reference + move - middle, reference - middle
+    expected = [np.exp(-now / s) - np.exp(-then / s) for s in (0.1, 0.06)]
+    assert response.members(z)[0] == pytest.approx([expected[0], -2 * expected[1]], rel=0.03, abs=1e-12)
+
+
+def test_each_step_down_costs_more_than_the_last() -> None:
+    line = fit_linear(task(), LinearSettings())
+    moves = np.linspace(-0.03, 0.03, 9)
+    noise = response_of(line, moves)
+    assert (np.diff(noise) < 0).all()
+    assert (np.diff(noise, 2) > -1e-9).all()
+
+
+def response_of(structure: Structure, moves: np.ndarray) -> np.ndarray:
+    return response(structure, task().z[:200], VOLTAGE, moves).mean
 
 
 def test_a_lever_that_never_moved_gets_no_effect() -> None:
@@ -150,7 +198,7 @@ def test_with_few_rows_the_line_leans_on_the_running_estimate() -> None:
 def test_plain_ridge_is_ridge_as_written_in_a_book() -> None:
     given = replace(task(), z=np.nan_to_num(task().z), weights=np.ones((1500, 1)))
     settings = LinearSettings(alphas=(0.3,))
-    model = fit_linear(given, settings, physics=False)
+    model = fit_plain(given, settings)
     x = input_ranges(given).read(given.z)
     u = (x - x.mean(axis=0)) / x.std(axis=0)
     slopes = np.linalg.solve(u.T @ u + 0.3 * len(u) * np.eye(7), u.T @ (given.y - given.y.mean()))

@@ -13,19 +13,19 @@ import numpy as np
 
 from training.estimators.task import Task
 from training.settings import BoostingSettings
-from training.structures import Floats, Ints, Linear, Sum, Tree, TreeEnsemble
+from training.structures import Floats, Ints, Structure, Sum, Tree, TreeEnsemble, parts
 
 _BINS = 127
 
 
-def fit_boosting(task: Task, linear: Linear, settings: BoostingSettings) -> Sum:
+def fit_boosting(task: Task, line: Structure, settings: BoostingSettings) -> Sum:
     """Return the linear part plus m boosted ensembles fitted to its residuals, member by member."""
-    return Sum(parts=(linear, fit_trees(task, linear.members(task.z), settings)))
+    return Sum(parts=(*parts(line), fit_trees(task, line.members(task.z), settings)))
 
 
 def fit_trees(task: Task, offset: Floats, settings: BoostingSettings) -> TreeEnsemble:
     """Fit m boosted ensembles to ``y - offset``: offset (n, m), one column per member."""
-    columns = np.flatnonzero(task.local)  # by line-wide columns trees would learn dates
+    columns = _columns(task)
     fill = np.nan_to_num(np.nanmean(task.z[:, columns], axis=0))
     data = lightgbm.Dataset(
         task.z[:, columns],
@@ -45,6 +45,20 @@ def fit_trees(task: Task, offset: Floats, settings: BoostingSettings) -> TreeEns
         )
         members.append(read_trees(booster, columns, fill))
     return TreeEnsemble(member_trees=tuple(members), base=base)
+
+
+def _columns(task: Task) -> Ints:
+    """Return the columns that trees see.
+
+    Not line-wide ones, by which they would learn dates. A lever's value and move only where physics fixes the sign of
+    its effect but not its size: elsewhere the line's effect stands alone.
+    """
+    seen = task.local.copy()
+    for lever in task.levers:
+        effect = task.effect(lever)
+        if effect is None or effect.sign == 0 or effect.firm:
+            seen[[lever.value, lever.move]] = False
+    return np.flatnonzero(seen)
 
 
 def _parameters(task: Task, columns: Ints, settings: BoostingSettings, seed: int) -> dict[str, Any]:

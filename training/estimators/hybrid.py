@@ -13,6 +13,7 @@ from training.structures import (
     EnergyIdentity,
     Structure,
     Sum,
+    parts,
     predict,
 )
 
@@ -34,4 +35,4 @@ def fit_carbon(
     rest = task.relabelled(task.outcome, task.y - CARBON_KG_PER_T / efficiency)
     line = fit_linear(rest, linear)
     trees = fit_trees(rest, line.members(task.z), boosting)
-    return CarbonIdentity(current_efficiency=current_efficiency, remainder=Sum(parts=(line, trees)))
+    return CarbonIdentity(current_efficiency=current_efficiency, remainder=Sum(parts=(*parts(line), trees)))

@@ -2,7 +2,8 @@
 
 Every perceptron shares the trunk's weight matrices and has its own elementwise input and output scales and biases
 (BatchEnsemble) and its own heads; a group of perceptrons is one member and sees that member's bootstrap draw. The
-network learns what the linear part leaves. Trained in float32; the prediction is *defined* by the float64 structure
+network learns what the line leaves, from the cell's state alone: levers act through the line, where physics can
+speak. Trained in float32; the prediction is *defined* by the float64 structure
 that the weights are cast into.
 """
 
@@ -16,12 +17,10 @@ from torch import Tensor, nn
 
 from training.estimators.task import Task, input_ranges
 from training.settings import NetworkSettings
-from training.structures import Floats, Inputs, Ints, Layer, Linear, Network, Sum
+from training.structures import Floats, Inputs, Ints, Layer, Network, Structure, Sum, parts
 
 _MISSING_SHARE = 0.01
 """Columns missing more often than this get an indicator of their own."""
-_PROBE_ROWS = 64
-"""Rows of a batch on which a lever's sign is probed."""
 
 
 class Trunk(nn.Module):
@@ -85,26 +84,22 @@ class _Batchable:
     x: Tensor
     target: Tensor
     weight: Tensor
-    sign: Tensor
-    """(p, o) forbidden direction probes: the sign physics fixes of probe p on outcome o, 0 where it fixes none."""
-    probe: Tensor
-    """(p, q) one standard step of each lever's move, in the network's inputs."""
 
 
 def fit_network(
-    rows: Task, tasks: Mapping[str, Floats], linear: Mapping[str, Linear], settings: NetworkSettings
+    rows: Task, tasks: Mapping[str, Floats], lines: Mapping[str, Structure], settings: NetworkSettings
 ) -> dict[str, Sum]:
-    """Fit one network to every outcome of ``tasks`` (outcome -> y (n,), NaN = unknown) beyond its linear part.
+    """Fit one network to every outcome of ``tasks`` (outcome -> y (n,), NaN = unknown) beyond its line.
 
     ``rows`` carries the design matrix, the member weights and the seed; its own labels are not used.
 
     Returns:
-        outcome -> linear part plus network.
+        outcome -> line plus network.
     """
     names = tuple(tasks)
-    residual = np.stack([tasks[name] - linear[name].members(rows.z).mean(axis=1) for name in names], axis=1)
+    residual = np.stack([tasks[name] - lines[name].members(rows.z).mean(axis=1) for name in names], axis=1)
     scaling = _scaling(rows, residual)
-    data = _data(rows, names, residual, scaling, settings)
+    data = _data(rows, residual, scaling, settings)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums of several threads would depend on how many there are
     try:
@@ -112,47 +107,34 @@ def fit_network(
     finally:
         torch.set_num_threads(threads)
     networks = to_structures(trunk, scaling, rows.m)
-    return {name: Sum(parts=(linear[name], network)) for name, network in zip(names, networks, strict=True)}
+    return {
+        name: Sum(parts=(*parts(lines[name]), network)) for name, network in zip(names, networks, strict=True)
+    }
 
 
 def _scaling(rows: Task, residual: Floats) -> _Scaling:
-    inputs = input_ranges(replace(rows, usable=rows.local))  # by line-wide columns it would learn dates
-    values = [lever.value for lever in rows.levers]
-    inputs.low[values] = inputs.high[values] = inputs.fill[values]  # a lever acts through its move alone
+    seen = rows.local.copy()  # by line-wide columns it would learn dates
+    for lever in rows.levers:
+        seen[[lever.value, lever.move]] = False
+    inputs = input_ranges(replace(rows, usable=seen, levers=()))
     x = inputs.read(rows.z)
     # Rounding gives a pinned or constant column a spread near 1e-12; dividing by it would swamp the first layer.
     sd = np.where(inputs.low < inputs.high, x.std(axis=0), 0.0)
     missing = np.isnan(rows.z).mean(axis=0)
-    indicator = np.flatnonzero((missing > _MISSING_SHARE) & (missing < 1) & rows.local)
+    indicator = np.flatnonzero((missing > _MISSING_SHARE) & (missing < 1) & seen)
     spread = np.nanstd(residual, axis=0)
     return _Scaling(
         inputs, indicator, x.mean(axis=0), np.where(sd > 0, sd, 1.0), np.where(spread > 0, spread, 1.0)
     )
 
 
-def _data(
-    rows: Task, names: tuple[str, ...], residual: Floats, scaling: _Scaling, settings: NetworkSettings
-) -> _Batchable:
+def _data(rows: Task, residual: Floats, scaling: _Scaling, settings: NetworkSettings) -> _Batchable:
     known = np.isfinite(residual)
     target = np.where(known, residual / scaling.spread, 0.0)
     per_head = np.repeat(rows.weights, settings.heads // rows.m, axis=1)
     weight = per_head[:, :, None] * known[:, None, :]
-    x = scaling.standard(rows.z)
-    levers = [lever for lever in rows.levers if scaling.sd[lever.move] > 0]
-    probe = np.zeros((len(levers), x.shape[1]))
-    sign = np.zeros((len(levers), len(names)))
-    for p, lever in enumerate(levers):
-        probe[p, lever.move] = 1.0
-        for o, name in enumerate(names):
-            effect = rows.relabelled(name, rows.y).effect(lever)
-            sign[p, o] = 0 if effect is None else effect.sign
-    return _Batchable(
-        torch.from_numpy(x.astype(np.float32)),
-        torch.from_numpy(target.astype(np.float32)),
-        torch.from_numpy(weight.astype(np.float32)),
-        torch.from_numpy(sign.astype(np.float32)),
-        torch.from_numpy(probe.astype(np.float32)),
-    )
+    arrays = (scaling.standard(rows.z), target, weight)
+    return _Batchable(*(torch.from_numpy(array.astype(np.float32)) for array in arrays))
 
 
 def _train(data: _Batchable, settings: NetworkSettings, seed: int) -> Trunk:
@@ -184,11 +166,6 @@ def _loss(
         keep = [(torch.rand(shape, generator=generator) < share).float() / share for _ in trunk.matrix]
     square = weight * (trunk(x, keep) - data.target[batch].unsqueeze(0)) ** 2
     loss: Tensor = square.sum() / weight.sum().clamp(min=1.0)
-    if settings.sign_penalty > 0 and len(data.probe):
-        p = int(torch.randint(0, len(data.probe), (1,), generator=generator))
-        few = x[:_PROBE_ROWS]
-        effect = trunk(few + data.probe[p]) - trunk(few)
-        loss = loss + settings.sign_penalty * torch.relu(-effect * data.sign[p]).mean()
     return loss
 
 

@@ -12,6 +12,8 @@ from training.structures import Bools, Floats, Inputs
 
 TAIL = 0.001
 """Share of the known values that a smooth estimator's input range leaves out at either end."""
+_MOVE_ROOM = 1.5
+"""Room for a move beyond the 99 % quantile of the moves made, relative to it."""
 _ANCHOR_ROOM = 1.0
 """Room for an anchor beyond its range, relative to the range."""
 
@@ -27,6 +29,7 @@ class Task:
         weights: (n, m) row weights of each member.
         usable: (z,) columns that may be used.
         levers: the levers whose history moved.
+        mature: (n,) rows of mature cells, from which effects are learnt; None = all.
         line_wide: (z,) columns in which all cells share one value a day; None = there are none.
         anchors: columns that already estimate the outcome, in its unit; see :mod:`training.estimators.linear`.
         seed: of every random draw.
@@ -40,6 +43,7 @@ class Task:
     usable: Bools
     levers: tuple[LeverPlace, ...]
     seed: int
+    mature: Bools | None = None
     line_wide: Bools | None = None
     anchors: tuple[int, ...] = ()
 
@@ -74,18 +78,18 @@ class Task:
 def input_ranges(task: Task) -> Inputs:
     """Return how smooth estimators read Z: column means as fill, the bulk of the known values as range.
 
-    Lever columns keep their whole range, because rare large moves are the informative ones; anchors get room on
-    both sides, because a line drifts and "as it was" stays true outside the range. Unused columns are pinned to
-    zero.
+    A lever's move keeps room beyond its usual sizes, because the larger ones are the informative ones, but not for
+    the steps of a start-up, which no recommendation makes and no line follows. Anchors get room on both sides,
+    because a line drifts and "as it was" stays true outside the range. Unused columns are pinned to zero.
     """
     z = np.where(np.isfinite(task.z), task.z, np.nan)[:, task.usable]
     fill, low, high = np.zeros((3, task.z.shape[1]))
     fill[task.usable] = np.nanmean(z, axis=0)
     low[task.usable], high[task.usable] = np.nanquantile(z, [TAIL, 1 - TAIL], axis=0)
     for lever in task.levers:
-        columns = [lever.value, lever.reference, lever.move]
-        low[columns] = np.nanmin(task.z[:, columns], axis=0)
-        high[columns] = np.nanmax(task.z[:, columns], axis=0)
+        made = task.z[:, lever.move]
+        reach = _MOVE_ROOM * float(np.quantile(np.abs(made[made != 0]), 0.99))
+        low[lever.move], high[lever.move] = -reach, reach
     for column in task.anchors:
         room = _ANCHOR_ROOM * (high[column] - low[column])
         low[column], high[column] = low[column] - room, high[column] + room
