@@ -73,7 +73,7 @@ CROWDING_SCALE_SD = 0.5
 
 EFFECTS: Mapping[tuple[str, str], LeverEffect] = {
     ("mean_voltage_v", VOLTAGE): LeverEffect(
-        1, 1.0, 0.1, "the controller moves the anodes until the measured voltage meets the setpoint"
+        1, 1.0, 0.03, "the controller moves the anodes until the measured voltage meets the setpoint"
     ),
     ("energy_kwh_per_t", VOLTAGE): LeverEffect(
         0, 4100.0, 1500.0, "2979.98/CE = 3170 kWh/t per V at CE 0.94, and 924 through the warmer bath's CE"
@@ -101,7 +101,7 @@ EFFECTS: Mapping[tuple[str, str], LeverEffect] = {
         "liquidus falls about 4 degC per % AlF3 and the bath follows it; 10 kg/d in a week: 0.3 %",
     ),
     ("mean_superheat_c", DOSE): LeverEffect(
-        0, 0.0, 0.01, "bath and liquidus fall together while ledge freezes and melts"
+        0, 0.0, 0.005, "bath and liquidus fall together while ledge freezes and melts"
     ),
     ("current_efficiency", DOSE): LeverEffect(
         1, 0.00015, 0.00015, "+0.59 points CE per % AlF3 (regression in a patent on setpoint choice)"
@@ -112,7 +112,12 @@ EFFECTS: Mapping[tuple[str, str], LeverEffect] = {
     ("net_anode_kg_per_t", DOSE): LeverEffect(
         -1, -0.15, 0.15, "a colder bath burns less carbon and CE rises: both lower the consumption"
     ),
-    ("mean_noise_mv", DOSE): LeverEffect(0, 0.0, 0.03, "no direct mechanism"),
+    ("mean_noise_mv", DOSE): LeverEffect(
+        1,
+        0.05,
+        0.05,
+        "AlF3 lowers the bath's conductivity: at a held voltage the anodes come nearer to the metal",
+    ),
     # Tapping draws the pad down by millimetres a week. It makes no metal: an effect on a tonne's energy or carbon
     # would be an echo of how tapping follows production.
     ("mean_voltage_v", TAP): LeverEffect(0, 0.0, 2e-6, "the controller holds the voltage"),
