@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from features.bundle import SUPPORT, Manifest
 from features.electrolysis.faraday import metal_rate
 from features.errors import InputError, SearchError, SettingsError
+from features.metal_pad import Pad, with_level_kept
 from features.policy.cost import Prices, outcome_prices
 from features.setpoints import OperatingWindow
 from features.stages import Stage
@@ -123,6 +124,7 @@ class Cell:
     context: Context
     row: Rows
     current: Floats
+    window: OperatingWindow
     surrogate: Specialised
     today: dict[str, Floats]
     pricing: Objective
@@ -176,10 +178,10 @@ class Advisor:
         cell = self._cell(context)
         if blocked := standing(cell.today, self.manifest, self.settings.guard):
             return self._author.abstain(context, blocked, cell.today)
-        judged = self._find(cell)
+        judged, author = self._find(cell), replace(self._author, window=cell.window)
         if judged.held is None:
-            return self._author.move(context, cell.current, judged)
-        return self._author.hold(context, cell.current, cell.today, judged.held)
+            return author.move(context, cell.current, judged)
+        return author.hold(context, cell.current, cell.today, judged.held)
 
     def problem(self, context: Context, caution: float = 0.0) -> Problem:
         """Return the search problem of ``context``, for a search or a proof outside of advice."""
@@ -192,9 +194,18 @@ class Advisor:
         for column, reference in self.manifest.lever_columns:
             row[column] = row[reference]
         current = np.array([_exact(row[at]) for at in self._references])
-        surrogate = Specialised(self._graph, row, self._columns.tolist(), self.window.grid(current))
+        window = self._window(context)
+        surrogate = Specialised(self._graph, row, self._columns.tolist(), window.grid(current))
         today = self._bundle.predict(row[None, :])
-        return Cell(context, row, current, surrogate, today, self._objective(context, today))
+        return Cell(context, row, current, window, surrogate, today, self._objective(context, today))
+
+    def _window(self, context: Context) -> OperatingWindow:
+        """Return the window of one cell: a tap target must not drain or drown its pad while it stands."""
+        names = ("metal_level_mm_last", "metal_level_mm_dev_28d", "production_kg_d_now")
+        level, above, production = (feature_value(context, self.manifest, name) for name in names)
+        if level is None or above is None or production is None:
+            return self.window
+        return with_level_kept(self.window, Pad(level, level - above, production), self.manifest.plant)
 
     def _objective(self, context: Context, today: dict[str, Floats]) -> Objective:
         targets = {target.name for target in self.manifest.targets}
@@ -215,7 +226,7 @@ class Advisor:
 
     def _problem(self, cell: Cell, caution: float) -> Problem:
         goal = Goal(replace(cell.pricing, caution=caution), self.settings.guard.every_limit, self._threshold)
-        return Problem(cell.surrogate, self.window, cell.current, goal, self._outputs)
+        return Problem(cell.surrogate, cell.window, cell.current, goal, self._outputs)
 
     def _find(self, cell: Cell) -> Judged:
         """Search for the largest expected saving, then, where that is not sure, for the surest."""
@@ -243,7 +254,7 @@ class Advisor:
             return Judged(cell.current, (), cell.today, None, (), reason("no_path"))
         outputs = self._predict(cell, stages)
         _require_twin(cell, point, outputs)
-        breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks = verify(cell.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
         pricing = Pricing(cell.pricing.prices, float(problem.lever_cost(point[None, :])[0]))
         judged = Judged(target, stages, outputs, pricing, blocking(problem, point, target), None)
         return replace(judged, held=self._held(judged, breaks))
