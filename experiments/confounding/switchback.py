@@ -122,6 +122,11 @@ def propose(ground: Ground, lever: Lever, hopes: Mapping[str, float], seed: int)
     return best
 
 
+def _ratio(plan: TestPlan, hopes: Mapping[str, float]) -> float:
+    """Return how many times larger than hoped an effect must be to show on the plan's lead outcome."""
+    return plan.expected[plan.lead].detectable / hopes[plan.lead]
+
+
 def _step(lever: Lever) -> float:
     """Return how far each way: half a daily step on the lever's grid, at least one resolution."""
     return max(1, int(lever.steps_a_day // 2)) * lever.resolution

@@ -103,9 +103,18 @@ def lever_finding(moves: OwnMoves, outcomes: Sequence[OutcomeFinding]) -> Findin
         return Finding(
             "not_identified",
             "contradicts_physics",
-            f"Only {names} seem to follow it, where physics forbids or rules it out: it was moved because of what"
-            " the cell did, and the record cannot tell cause from effect.",
+            f"All that seems to follow it is {names}, where physics forbids it or rules it out: it was moved because of"
+            " what the cell did, and the record cannot tell cause from effect.",
             f"仅{names_zh}看似随其变化，而这与物理规律相悖：属于因槽况而调整，数据无法区分因果。",
+        )
+    hints = [entry for entry in told if entry.finding.code == "follows" and _as_expected(entry)]
+    if hints:
+        names, names_zh = _names(hints)
+        return Finding(
+            "weak",
+            "hint",
+            f"A hint only: {names} moved with it as physics expects, but not surely among so many outcomes looked at.",
+            f"仅有迹象：{names_zh}随其变化且符合物理预期，但同时检验多个结果时尚不显著。",
         )
     seen = [entry for entry in told if entry.slope is not None and _would_show(entry, entry.slope)]
     if seen:
@@ -119,6 +128,13 @@ def lever_finding(moves: OwnMoves, outcomes: Sequence[OutcomeFinding]) -> Findin
     if any(entry.expected is not None and entry.expected.mean for entry in told):
         return _WEAK
     return _SILENT
+
+
+def _as_expected(entry: OutcomeFinding) -> bool:
+    """Say whether physics expects an effect, and this one's sign."""
+    return (
+        entry.slope is not None and entry.expected is not None and entry.slope.value * entry.expected.mean > 0
+    )
 
 
 def _would_show(entry: OutcomeFinding, slope: Slope) -> bool:
