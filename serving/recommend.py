@@ -21,7 +21,17 @@ from features.setpoints import OperatingWindow
 from features.stages import Stage
 from serving.advice import Author, Judged
 from serving.context import Context
-from serving.guard import Break, GuardSettings, feature_value, screen, standing, support_threshold, verify
+from serving.guard import (
+    Break,
+    GuardSettings,
+    feature_value,
+    pinned,
+    screen,
+    standing,
+    still,
+    support_threshold,
+    verify,
+)
 from serving.offer import offered
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, quantile
@@ -149,6 +159,9 @@ class Advisor:
         self._references = np.array([self.manifest.lever_columns[i][1] for i in at])
         self._prices = settings.prices or self.manifest.plant.prices
         self._threshold = support_threshold(self.manifest, settings.guard)
+        self._pins = tuple(
+            lever for lever in pinned(self.manifest, settings.guard) if lever.name in self.window.names
+        )
         self._author = Author(
             self.manifest,
             self.manifest.digest,
@@ -158,6 +171,7 @@ class Advisor:
             self._prices.currency,
             settings.confidence,
             settings.valid_days,
+            self._pins,
         )
 
     def advise(self, context: Context) -> Recommendation:
@@ -176,6 +190,8 @@ class Advisor:
         cell = self._cell(context)
         if blocked := standing(cell.today, self.manifest, self.settings.guard):
             return self._author.abstain(context, blocked, cell.today)
+        if len(self._pins) == len(self.window.levers):
+            return self._author.hold(context, cell.current, cell.today)
         judged = self._find(cell)
         if judged.held is None:
             return self._author.move(context, cell.current, judged)
@@ -192,9 +208,17 @@ class Advisor:
         for column, reference in self.manifest.lever_columns:
             row[column] = row[reference]
         current = np.array([_exact(row[at]) for at in self._references])
-        surrogate = Specialised(self._graph, row, self._columns.tolist(), self.window.grid(current))
+        surrogate = Specialised(self._graph, row, self._columns.tolist(), self._grid(current))
         today = self._bundle.predict(row[None, :])
         return Cell(context, row, current, surrogate, today, self._objective(context, today))
+
+    def _grid(self, current: Floats) -> list[Floats]:
+        """Return the values that each lever may take: of a pinned one, the one that it has."""
+        grid = self.window.grid(current)
+        for lever in self._pins:
+            at = self.window.index(lever.name)
+            grid[at] = current[at : at + 1].copy()
+        return grid
 
     def _objective(self, context: Context, today: dict[str, Floats]) -> Objective:
         targets = {target.name for target in self.manifest.targets}
@@ -244,6 +268,7 @@ class Advisor:
         outputs = self._predict(cell, stages)
         _require_twin(cell, point, outputs)
         breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks += still(self._pins, self.window, stages, cell.current)
         pricing = Pricing(cell.pricing.prices, float(problem.lever_cost(point[None, :])[0]))
         judged = Judged(target, stages, outputs, pricing, blocking(problem, point, target), None)
         return replace(judged, held=self._held(judged, breaks))

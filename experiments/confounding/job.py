@@ -27,7 +27,7 @@ from features.errors import BundleForeignError
 from features.outcomes import OUTCOMES
 from features.setpoints import Lever
 from serving.predictor import Predictor
-from training.identification.assess import LeverAssessment, Learners, Residuals, judge, residuals
+from training.identification.assess import Learners, LeverAssessment, Residuals, judge, residuals
 from training.identification.crossfit import ridge_and_trees
 from training.lever_effects import expected_slope
 from training.rows import Rows, mature
@@ -75,7 +75,8 @@ def run(job: ConfoundingJob, console: Console) -> ConfoundingReport:
             model = {} if predictor is None else _model(predictor, prepared, job.seed)
         with stages.stage("Planning the tests that would settle it"):
             pages = [
-                _page(told, (prepared, rows, residual), model.get(name), job.seed) for name, told in found.items()
+                _page(told, (prepared, rows, residual), model.get(name), job.seed)
+                for name, told in found.items()
             ]
         report = ConfoundingReport(
             _source(job, prepared, rows, predictor),
@@ -128,7 +129,9 @@ def _page(
     if told.finding.code == "contradicts_physics" or told.finding.grade != "identified" or _wide(told):
         ground = ground_of(rows, residual, told.lever, prepared)
         plan = propose(ground, lever, hopes_of(told), seed)
-        missing = None if plan else "fewer than four calm, grown cells with room on both sides of their setting"
+        missing = (
+            None if plan else "fewer than four calm, grown cells with room on both sides of their setting"
+        )
         return LeverPage(told, model, None if plan is None else _priced(plan, lever, prepared), missing)
     return LeverPage(told, model, None, None)
 
@@ -182,7 +185,11 @@ def show(report: ConfoundingReport, console: Console) -> None:
     for page in report.levers:
         told = page.assessment
         for number, entry in enumerate(told.outcomes):
-            head = f"{lever_words(told.lever).en}, per {scaled_unit(told.lever, told.unit)}" if number == 0 else ""
+            head = (
+                f"{lever_words(told.lever).en}, per {scaled_unit(told.lever, told.unit)}"
+                if number == 0
+                else ""
+            )
             table.add_row(
                 *(Text(cell) for cell in (head, OUTCOMES[entry.outcome].meaning, *effect_text(page, entry)))
             )

@@ -24,7 +24,9 @@ class ModelSlope:
     high: float | None
 
 
-def row_slopes(predictor: Predictor, rows: Rows, lever: LeverInfo, column: int, reference: int) -> Mapping[str, Floats]:
+def row_slopes(
+    predictor: Predictor, rows: Rows, lever: LeverInfo, column: int, reference: int
+) -> Mapping[str, Floats]:
     """Return every output's slope per unit of ``lever`` on each of ``rows`` (n, d): (n,), of members (n, m).
 
     The lever goes half a day's step up and down from what is in force; the others stay as the row has them.
@@ -39,7 +41,8 @@ def row_slopes(predictor: Predictor, rows: Rows, lever: LeverInfo, column: int, 
     names = [outcome.name for outcome in predictor.manifest.outcomes]
     names += [name + MEMBERS for name in names if name + MEMBERS in above]
     return {
-        name: (above[name] - below[name]) / (step if above[name].ndim == 1 else step[:, None]) for name in names
+        name: (above[name] - below[name]) / (step if above[name].ndim == 1 else step[:, None])
+        for name in names
     }
 
 

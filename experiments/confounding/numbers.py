@@ -63,7 +63,11 @@ def effect_text(page: LeverPage, entry: OutcomeFinding) -> tuple[str, str, str, 
     physics = "–"
     if entry.expected is not None:
         physics = f"{number(entry.expected.mean * factor)} ± {number(entry.expected.sd * factor).lstrip('+')}"
-    said = "–" if model is None else f"{number(model.value * factor)} {between(model.low, model.high, factor)}".strip()
+    said = (
+        "–"
+        if model is None
+        else f"{number(model.value * factor)} {between(model.low, model.high, factor)}".strip()
+    )
     shown = "–" if slope is None else number(slope.detectable * factor).lstrip("+")
     verdict = f"{entry.finding.grade.replace('_', ' ')}: {entry.finding.code.replace('_', ' ')}"
     return record, physics, said, shown, verdict

@@ -98,7 +98,10 @@ def _lever(page: LeverPage, currency: str) -> Mapping[str, Any]:
             (Words("decisions looked at", "决策数"), f"{moves.decisions:,}"),
             (Words("moves among them", "其中调整次数"), f"{moves.moves:,}"),
             (Words("own moves of weight (Kish)", "有效自主调整（Kish）"), f"{moves.effective:,.0f}"),
-            (Words("share of the moves that the rule does not explain", "规则无法解释的调整占比"), f"{moves.own_share:.0%}"),
+            (
+                Words("share of the moves that the rule does not explain", "规则无法解释的调整占比"),
+                f"{moves.own_share:.0%}",
+            ),
             (Words("usual own move", "自主调整均方根"), f"{moves.usual:.3g} {told.unit}"),
             (Words("still in force on average over the week", "一周内平均保留比例"), f"{moves.kept:.0%}"),
             (Words("first-stage R²", "第一阶段 R²"), f"{moves.first_stage_r2:.2f}"),
@@ -143,11 +146,14 @@ def _chart(page: LeverPage, entry: OutcomeFinding) -> Markup:
         bars.append(Bar(Words("record", "数据"), value, low, high, "champion", number(value)))
     if entry.expected is not None:
         mean, sd = entry.expected.mean * factor, entry.expected.sd * factor
-        bars.append(Bar(Words("physics", "物理"), mean, mean - 2 * sd, mean + 2 * sd, "baseline", number(mean)))
+        bars.append(
+            Bar(Words("physics", "物理"), mean, mean - 2 * sd, mean + 2 * sd, "baseline", number(mean))
+        )
     model = None if page.model is None else page.model.get(entry.outcome)
     if model is not None:
-        ends = [math.nan if end is None else end * factor for end in (model.low, model.high)]
-        bars.append(Bar(Words("model", "模型"), model.value * factor, *ends, "model", number(model.value * factor)))
+        low, high = (math.nan if end is None else end * factor for end in (model.low, model.high))
+        value = model.value * factor
+        bars.append(Bar(Words("model", "模型"), value, low, high, "model", number(value)))
     unit, per = outcome_unit(entry.outcome), scaled_unit(page.assessment.lever, page.assessment.unit)
     axis = Words(f"{unit} per {per}", f"{unit} / {per}")
     return intervals(bars, axis, outcome_words(entry.outcome), mark=0.0, label_width=70)
@@ -169,7 +175,8 @@ def _plan(plan: TestPlan, currency: str) -> Mapping[str, Any]:
             f" setting, {plan.period_d} days each, order drawn at random. It would tell {told.en} to within ±{width}"
             f" {unit} per {per}" + ("." if plan.enough else ", which is not yet enough; a longer test is."),
             f"{len(plan.cells)} 台槽、{plan.days} 天：{name.zh}在现设定上下各 {step} {plan.unit}，每期 {plan.period_d}"
-            f" 天，顺序随机。可将{told.zh}的影响确定到 ±{width} {unit} / {per}" + ("。" if plan.enough else "，仍嫌不足，需更长试验。"),
+            f" 天，顺序随机。可将{told.zh}的影响确定到 ±{width} {unit} / {per}"
+            + ("。" if plan.enough else "，仍嫌不足，需更长试验。"),
         ),
         "cost": Words(
             f"Costs at most {money(plan.cost)} {currency}: the worse of the two settings on half of the cell-days.",

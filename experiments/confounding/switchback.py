@@ -38,7 +38,8 @@ class Slot:
 @dataclass(frozen=True)
 class Expected:
     """What a plan would tell of one outcome: half the width of its 95 % interval per unit, and the smallest effect
-    that it would show with 80 % power, both from placebo tests on the record."""
+    that it would show with 80 % power, both from placebo tests on the record.
+    """
 
     half_width: float
     detectable: float
@@ -98,8 +99,10 @@ def propose(ground: Ground, lever: Lever, hopes: Mapping[str, float], seed: int)
     """Return the smallest plan by which an effect as large as hoped would show; None where no two cells may be tested.
 
     Args:
-        ground: the record. lever: what is moved.
-        hopes: outcome -> the size of the effect per unit that matters. seed: of the order, and of the trials.
+        ground: the record.
+        lever: what is moved.
+        hopes: outcome -> the size of the effect per unit that matters.
+        seed: of the order, and of the trials.
     """
     step = _step(lever)
     room = [
@@ -133,7 +136,11 @@ def _step(lever: Lever) -> float:
 
 
 def _plan(
-    ground: Ground, lever: Lever, size: tuple[Sequence[int], int, float], hopes: Mapping[str, float], seed: int
+    ground: Ground,
+    lever: Lever,
+    size: tuple[Sequence[int], int, float],
+    hopes: Mapping[str, float],
+    seed: int,
 ) -> TestPlan | None:
     cells, pairs, step = size
     period = 14 if lever.name in SLOW else 7

@@ -65,7 +65,11 @@ def true_slopes(
     for done, day in enumerate(days):
         while plant.day < day:
             plant.step()
-        cells = mature(plant, ahead_d=horizon_d) if grown_from_d is None else _grown(plant, grown_from_d, horizon_d)
+        cells = (
+            mature(plant, ahead_d=horizon_d)
+            if grown_from_d is None
+            else _grown(plant, grown_from_d, horizon_d)
+        )
         base = {name: values[cells] for name, values in plant.setpoints.items()}
         answer = respond(plant, cells, base, _moves(levers), trial)
         for at, lever in enumerate(levers):

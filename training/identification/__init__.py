@@ -1,4 +1,4 @@
-"""Is a lever's effect known from the record, or only how operators used the lever?
+"""Whether a lever's effect is known from the record, or only how operators used the lever.
 
 moves      what a lever did beyond what its operators' rule explains, and what they had before them
 crossfit   nuisance models fitted on other cells at other times

@@ -40,7 +40,9 @@ class Residuals:
 
     def known(self, outcome: str | None = None) -> Bools:
         """Return (n,): rows on which moves and mean setpoints (and the outcome) are all known."""
-        parts = [self.own, self.held] if outcome is None else [self.own, self.held, self.left[outcome][:, None]]
+        parts = (
+            [self.own, self.held] if outcome is None else [self.own, self.held, self.left[outcome][:, None]]
+        )
         return np.asarray(np.isfinite(np.concatenate(parts, axis=1)).all(axis=1))
 
 

@@ -76,7 +76,9 @@ def ridge_and_trees(x: Floats, y: Floats, asked: Floats) -> Floats:
     """Ridge, and a hundred small trees on what it leaves: a rule has thresholds."""
     u = np.concatenate([x, asked])
     line = ridge(x, y, u)
-    booster = lightgbm.train(_TREES, lightgbm.Dataset(x, y - line[: len(y)], params=_TREES), num_boost_round=100)
+    booster = lightgbm.train(
+        _TREES, lightgbm.Dataset(x, y - line[: len(y)], params=_TREES), num_boost_round=100
+    )
     return np.asarray(line[len(y) :] + booster.predict(asked, num_threads=1))
 
 

@@ -149,5 +149,3 @@ def own_moves(move: Floats, own: Floats, held: Floats) -> OwnMoves:
         kept=both / power,
         first_stage_r2=both**2 / (power * max(float(held @ held), 1e-300)),
     )
-
-

@@ -55,7 +55,9 @@ class OutcomeFinding:
     finding: Finding
 
 
-def outcome_finding(outcome: str, lever: str, reach: float, moves: OwnMoves, slope: Slope | None) -> OutcomeFinding:
+def outcome_finding(
+    outcome: str, lever: str, reach: float, moves: OwnMoves, slope: Slope | None
+) -> OutcomeFinding:
     """Judge one lever on one outcome; ``reach`` is the lever's window, in its unit."""
     expected = expected_slope(outcome, lever)
     missing = lacking(moves)
@@ -197,7 +199,10 @@ _NOTHING: Final = Finding(
     "即使有影响，也小于有意义的水平。",
 )
 _NOISY: Final = Finding(
-    "weak", "too_noisy", "The interval still holds both no effect and one of worth.", "区间内既含零影响，也含有意义的影响。"
+    "weak",
+    "too_noisy",
+    "The interval still holds both no effect and one of worth.",
+    "区间内既含零影响，也含有意义的影响。",
 )
 _BLIND: Final = Finding(
     "not_identified",
