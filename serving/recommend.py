@@ -201,6 +201,21 @@ class Advisor:
         """Return the search problem of ``context``, for a search or a proof outside of advice."""
         return self._problem(self._cell(context), caution)
 
+    def judge(self, context: Context, target: Floats) -> Judged:
+        """Judge a setting ``target`` (k,) that was chosen elsewhere, by the very checks of a found one.
+
+        Raises:
+            InputError: the context has no row, or the target is no grid value around its current setting.
+        """
+        cell = self._cell(context)
+        if not self.window.feasible(cell.current, target)[0]:
+            raise InputError(
+                f"cell {context.cell_id}: {target.tolist()} is not feasible around {cell.current.tolist()};"
+                " project it first"
+            )
+        point = cell.surrogate.points(np.asarray(target, dtype=np.float64)[None, :])[0]
+        return self._at(cell, self._problem(cell, 0.0), point)
+
     def _cell(self, context: Context) -> Cell:
         if context.row is None:
             raise InputError(f"cell {context.cell_id} has no row; there is nothing to search")
@@ -260,6 +275,10 @@ class Advisor:
         point = fewest_levers(problem, found.point, self.settings.lever_tolerance)
         if np.array_equal(point, problem.home):
             return Judged(cell.current, (), cell.today, None, (), reason("no_gain"))
+        return self._at(cell, problem, point)
+
+    def _at(self, cell: Cell, problem: Problem, point: Points) -> Judged:
+        """Judge the setting at grid ``point`` (k,): its way there, the full graph's outputs, and what it breaks."""
         target = cell.surrogate.levers(point[None, :])[0]
         try:
             stages = safe_path(problem, point, self.settings.hold_days)

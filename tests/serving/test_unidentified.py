@@ -56,7 +56,7 @@ def test_an_unidentified_lever_stays_and_the_recommendation_says_why(saving: Fak
     assert moved(found) == {"set_voltage_v"}
     dose = next(lever for lever in found.levers if lever.name == "alf3_dose_kg_d")
     assert (dose.lower, dose.upper) == (dose.current, dose.current)
-    assert {setting for setting in dose.path} == {dose.current}
+    assert set(dose.path) == {dose.current}
     why = next(entry for entry in found.reasons if entry.code == "not_identified")
     assert "aluminium fluoride setpoint stays where it is" in why.text
     assert "Nothing followed." in why.text
