@@ -22,7 +22,17 @@ from features.setpoints import OperatingWindow
 from features.stages import Stage
 from serving.advice import Author, Judged
 from serving.context import Context
-from serving.guard import Break, GuardSettings, feature_value, screen, standing, support_threshold, verify
+from serving.guard import (
+    Break,
+    GuardSettings,
+    feature_value,
+    pinned,
+    screen,
+    standing,
+    still,
+    support_threshold,
+    verify,
+)
 from serving.offer import offered
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, quantile
@@ -151,6 +161,9 @@ class Advisor:
         self._references = np.array([self.manifest.lever_columns[i][1] for i in at])
         self._prices = settings.prices or self.manifest.plant.prices
         self._threshold = support_threshold(self.manifest, settings.guard)
+        self._pins = tuple(
+            lever for lever in pinned(self.manifest, settings.guard) if lever.name in self.window.names
+        )
         self._author = Author(
             self.manifest,
             self.manifest.digest,
@@ -160,6 +173,7 @@ class Advisor:
             self._prices.currency,
             settings.confidence,
             settings.valid_days,
+            self._pins,
         )
 
     def advise(self, context: Context) -> Recommendation:
@@ -178,7 +192,10 @@ class Advisor:
         cell = self._cell(context)
         if blocked := standing(cell.today, self.manifest, self.settings.guard):
             return self._author.abstain(context, blocked, cell.today)
-        judged, author = self._find(cell), replace(self._author, window=cell.window)
+        author = replace(self._author, window=cell.window)
+        if len(self._pins) == len(self.window.levers):
+            return author.hold(context, cell.current, cell.today)
+        judged = self._find(cell)
         if judged.held is None:
             return author.move(context, cell.current, judged)
         return author.hold(context, cell.current, cell.today, judged.held)
@@ -186,6 +203,21 @@ class Advisor:
     def problem(self, context: Context, caution: float = 0.0) -> Problem:
         """Return the search problem of ``context``, for a search or a proof outside of advice."""
         return self._problem(self._cell(context), caution)
+
+    def judge(self, context: Context, target: Floats) -> Judged:
+        """Judge a setting ``target`` (k,) that was chosen elsewhere, by the very checks of a found one.
+
+        Raises:
+            InputError: the context has no row, or the target is no grid value around its current setting.
+        """
+        cell = self._cell(context)
+        if not self.window.feasible(cell.current, target)[0]:
+            raise InputError(
+                f"cell {context.cell_id}: {target.tolist()} is not feasible around {cell.current.tolist()};"
+                " project it first"
+            )
+        point = cell.surrogate.points(np.asarray(target, dtype=np.float64)[None, :])[0]
+        return self._at(cell, self._problem(cell, 0.0), point)
 
     def _cell(self, context: Context) -> Cell:
         if context.row is None:
@@ -195,7 +227,7 @@ class Advisor:
             row[column] = row[reference]
         current = np.array([_exact(row[at]) for at in self._references])
         window = self._window(context)
-        surrogate = Specialised(self._graph, row, self._columns.tolist(), window.grid(current))
+        surrogate = Specialised(self._graph, row, self._columns.tolist(), self._grid(window, current))
         today = self._bundle.predict(row[None, :])
         return Cell(context, row, current, window, surrogate, today, self._objective(context, today))
 
@@ -206,6 +238,14 @@ class Advisor:
         if level is None or above is None or production is None:
             return self.window
         return with_level_kept(self.window, Pad(level, level - above, production), self.manifest.plant)
+
+    def _grid(self, window: OperatingWindow, current: Floats) -> list[Floats]:
+        """Return the values that each lever may take: of a pinned one, the one that it has."""
+        grid = window.grid(current)
+        for lever in self._pins:
+            at = self.window.index(lever.name)
+            grid[at] = current[at : at + 1].copy()
+        return grid
 
     def _objective(self, context: Context, today: dict[str, Floats]) -> Objective:
         targets = {target.name for target in self.manifest.targets}
@@ -247,6 +287,10 @@ class Advisor:
         point = fewest_levers(problem, found.point, self.settings.lever_tolerance)
         if np.array_equal(point, problem.home):
             return Judged(cell.current, (), cell.today, None, (), reason("no_gain"))
+        return self._at(cell, problem, point)
+
+    def _at(self, cell: Cell, problem: Problem, point: Points) -> Judged:
+        """Judge the setting at grid ``point`` (k,): its way there, the full graph's outputs, and what it breaks."""
         target = cell.surrogate.levers(point[None, :])[0]
         try:
             stages = safe_path(problem, point, self.settings.hold_days)
@@ -255,6 +299,7 @@ class Advisor:
         outputs = self._predict(cell, stages)
         _require_twin(cell, point, outputs)
         breaks = verify(cell.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks += still(self._pins, cell.window, stages, cell.current)
         pricing = Pricing(cell.pricing.prices, float(problem.lever_cost(point[None, :])[0]))
         judged = Judged(target, stages, outputs, pricing, blocking(problem, point, target), None)
         return replace(judged, held=self._held(judged, breaks))
