@@ -51,7 +51,8 @@ class Carbon:
         origin = float(self.history.dates[0].astype("datetime64[D]").astype(np.int64))
         begun, ended = anodes.set_at[mine] - origin, anodes.removed_at[mine] - origin
         present = np.clip(np.minimum(ended, last + 1.0) - np.maximum(begun, first), 0.0, None)
-        under = np.clip(np.minimum(ended, window.last + 1.0) - np.maximum(begun, window.start), 0.0, None)
+        # A setting stays until it is moved again: counting it to the anode's end never tells too much.
+        under = np.clip(ended - np.maximum(begun, window.start), 0.0, None)
         life = np.where(ended > begun, ended - begun, 1.0)
         total = float(present.sum())
         return float((present * under / life).sum()) / total if total > 0 else 0.0

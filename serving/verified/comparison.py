@@ -188,7 +188,8 @@ def _residuals(values: Floats, change: Floats, donors: Flags) -> tuple[Floats, F
     whole = inverse @ products.sum(axis=0)
     less = squares.sum(axis=0) - squares + penalty
     without = np.linalg.solve(less, (products.sum(axis=0) - products)[:, :, None])[:, :, 0]
-    taken = np.where(donors.any(axis=0)[:, None], without, whole)
+    seen: Flags = np.asarray(donors.any(axis=0))
+    taken = np.where(seen[:, None], without, whole)
     return np.asarray(change - np.einsum("wcp,cp->wc", values, taken)), inverse
 
 
@@ -218,9 +219,9 @@ def _size(values: Floats, residual: Floats, donors: Flags) -> Floats:
     if not len(square) or not square.mean() > 0:
         return np.ones(residual.shape)
     told = np.log(square + 0.01 * square.mean())
-    penalty = 2.0 * _penalty(donors) * np.eye(looked.shape[2])
+    penalty = _penalty(donors) * np.eye(looked.shape[2])
     slopes = np.linalg.solve(used.T @ used + penalty, used.T @ (told - told.mean()))
-    relative = np.clip(np.exp(0.5 * looked @ slopes), _STEADIEST, _WILDEST)
+    relative = np.exp(np.clip(0.5 * looked @ slopes, np.log(_STEADIEST), np.log(_WILDEST)))
     # In those sizes the controls' own residuals must have their own spread.
     return np.asarray(relative * np.sqrt((square / relative[donors] ** 2).mean()))
 
@@ -228,7 +229,7 @@ def _size(values: Floats, residual: Floats, donors: Flags) -> Floats:
 def _nearest(values: Floats, cell: int, donors: Flags, settings: SavingsSettings) -> Floats | None:
     """Return the weights (c,) of the nearest controls of ``cell`` by ``values`` (c, p), or None where there are too few."""
     apart = np.sqrt(((values - values[cell]) ** 2).mean(axis=1))
-    near = np.logical_and(donors, apart <= settings.caliper)
+    near: Flags = np.asarray(np.logical_and(donors, apart <= settings.caliper))
     near[cell] = False
     if near.sum() < settings.least_controls:
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from serving.follow_up import carried_out
 from serving.ledger import Applied, Decision, Ledger
 from serving.schemas import Recommendation, Saving
 from serving.verified.panel import Window
@@ -97,10 +98,10 @@ def accepted_of(ledger: Ledger, line_id: str) -> Accepted:
 
 
 def move_of(advice: Recommendation, decision: Decision, applied: Applied) -> Move | None:
-    """Return the move that ``applied`` made of ``advice``, None where no lever left its place."""
-    current = {lever.name: lever.current for lever in advice.levers}
-    if all(applied.levers.get(name, value) == value for name, value in current.items()):
+    """Return the move that ``applied`` made of ``advice``, None where it was not carried out."""
+    if not carried_out(advice, decision, applied.levers):
         return None
+    current = {lever.name: lever.current for lever in advice.levers}
     more = applied.levers.get(_ALF3, 0.0) - current.get(_ALF3, 0.0) if _ALF3 in current else 0.0
     days = max((len(lever.path) for lever in advice.levers), default=1)
     promised = advice.saving if decision.action == "accept" else None
@@ -157,11 +158,12 @@ def _blocks(cell: int, episode: _Episode, settings: SavingsSettings) -> list[Blo
     counted: set[int] = set()
     firsts, shares = [], []
     for i, (start, move) in enumerate(episode.moves):
-        first = start + move.days - 1 + settings.settling_days
+        following = episode.moves[i + 1][0] if i + 1 < len(episode.moves) else start + move.days
+        done = min(following - start, move.days)
+        first = start + max(done, 1) - 1 + settings.settling_days
         firsts.append(first)
         counted |= set(range(first, first + settings.horizon_days))
-        following = episode.moves[i + 1][0] if i + 1 < len(episode.moves) else start + move.days
-        shares.append(min(max(following - start, 0), move.days) / move.days)
+        shares.append(done / move.days)
     moves = [move for _, move in episode.moves]
     found = []
     for first, last in _runs(sorted(counted), settings.block_days):
