@@ -162,6 +162,10 @@ def delayed(
     """
     told = settings or WatchSettings()
     mine = history.take(np.flatnonzero(history.line_ids == line_id))
+    if not len(mine.cell_ids):
+        return Delayed(
+            np.zeros((0, len(manifest.features)), dtype=np.float32), mine.cell_ids, mine.dates[:0], {}
+        )
     table = Recipe.from_description(manifest.recipe.description).table(mine)
     final = mine.dates[-1] - np.timedelta64(manifest.horizon_days - 1 + REACH_DAYS, "D")
     inside = (table.date <= final) & (table.date > final - np.timedelta64(told.days, "D"))
