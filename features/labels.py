@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features import metal_balance
+from features import anode_labels, metal_balance
+from features.anode_labels import ahead, latest_ahead
 from features.electrolysis.faraday import ENERGY_KWH_PER_T_PER_V, METAL_KG_PER_KA_DAY
 from features.errors import ContractError, SettingsError, TargetUnavailableError, UnknownNameError
 from features.held import measured
@@ -20,8 +21,6 @@ from features.history import History
 from features.metal_balance import BalanceDay, BalanceSettings
 from features.outcomes import OUTCOMES, REPORTED_ONLY
 from features.recipe.chemistry import sample_liquidus_c
-from training import anode_labels
-from training.anode_labels import ahead, latest_ahead
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
