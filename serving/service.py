@@ -27,7 +27,7 @@ from serving.models.pool import PoolSettings
 from serving.models.repository import Repository
 from serving.ports import Access
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
-from serving.routes import repository, rest
+from serving.routes import page, repository, rest
 from serving.routes.description import describe
 from serving.settings import Settings
 
@@ -88,7 +88,7 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     limits = rest.Limits(settings.max_body_bytes, settings.body_timeout_s)
     protocol = rest.routes(state.house, state.gate, state.metrics, limits, state.version)
     changes = repository.routes(state.house, limits, _from_request(state.audit))
-    app.router.routes[:0] = [*protocol, *changes]
+    app.router.routes[:0] = [*protocol, *changes, *page.routes()]
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     manner = Manner(
         settings.access_log == "all", settings.tls_certificate is not None, rest.Lane(protocol).find

@@ -81,6 +81,7 @@ RULES: Final[Mapping[tuple[str, str], Role]] = {
     ("POST", f"{_KEPT}/shadow"): Role.ENGINEER,
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/openapi.json"): Role.VIEWER,
+    ("GET", "/v1/session"): Role.VIEWER,
     ("GET", "/v1/cells"): Role.VIEWER,
     ("GET", "/v1/savings"): Role.VIEWER,
     ("POST", "/v1/explain"): Role.VIEWER,
