@@ -6,7 +6,7 @@ import { curvesView, effectsView, precedentsView } from "./explain.js";
 import { decisionView } from "./decide.js";
 import { current, openCard } from "./details.js";
 import { h, icon, put } from "./dom.js";
-import { countdown, moment, number } from "./format.js";
+import { countdown, moment, number, quantity } from "./format.js";
 import { leversView } from "./levers.js";
 import { modeView } from "./mode.js";
 import { outcomesView, savingView } from "./outcomes.js";
@@ -35,8 +35,10 @@ export function cardView(host) {
   if (now.length === drawnFor.length && now.every((value, i) => value === drawnFor[i]) && host.childNodes.length) return;
   const another = drawnFor[0] !== now[0];
   drawnFor = now;
+  const at = host.querySelector(".card-body")?.scrollTop ?? 0;
   put(host, ...(cell ? contents(cell) : [h("p", { class: "waiting" }, t("card.no_such_cell", { cell: state.view.cell }))]));
-  if (another) host.scrollTop = 0;
+  const body = host.querySelector(".card-body");
+  if (body) body.scrollTop = another ? 0 : at;
 }
 
 function contents(cell) {
@@ -47,7 +49,7 @@ function contents(cell) {
     head(cell, details),
     h(
       "div",
-      { class: "card-body" },
+      { class: "card-body", tabindex: "0", role: "region", "aria-label": t("pane.card"), "data-key": "card-body" },
       advice ? adviceView(cell, advice) : part("advice", h("p", {}, t("card.no_advice"))),
       advice && advice.status !== "abstain" && part("effects", effectsView(explained, advice)),
       advice && advice.status !== "abstain" && part("curves", curvesView(explained, advice)),
@@ -68,20 +70,37 @@ const step = (by, text, mark) => {
   return h("a", { class: "button", href: next ? cellAddress(next) : null, "aria-label": text, title: text, "data-key": `step${by}`, "aria-disabled": next ? null : "true" }, mark);
 };
 
+const SHOWN = ["cell_voltage_v", "bath_temperature_c", "excess_alf3_wt_pct", "noise_mv", "metal_level_mm"];
+
 function head(cell) {
   const advice = cell.advice;
   const now = stateOf(cell);
+  const over = expired(cell);
+  const values = SHOWN.filter((name) => cell.measured?.[name]);
   return h(
     "header",
     { class: "card-head" },
-    h("h2", {}, cell.cell_id, state.payload.simulated && h("strong", { class: "simulated" }, t("simulated.badge"))),
-    h("span", { class: `status is-${now}` }, icon(now), t(`state.${now}`)),
-    h("span", { class: "facts" }, fact(t("card.mode"), t(`mode.${cell.mode}`)), fact(t("card.age"), cell.age_d === null ? "–" : `${number(cell.age_d)} d`), fact(t("card.reported"), cell.last_reported ?? t("card.never")), advice && fact(t("card.expires"), expired(cell) ? t("time.over") : countdown(advice.expires_at), expired(cell) || cell.decision ? null : advice.expires_at)),
-    h("span", { class: "space" }),
-    mayOperate() && h("button", { type: "button", "data-key": "again", disabled: state.run?.busy || cell.mode === "off", onclick: () => run([cell.cell_id]) }, t("card.again")),
-    step(-1, t("card.before"), "‹"),
-    step(1, t("card.after"), "›"),
-    h("a", { class: "button", href: address(cell.line_id), "aria-label": t("card.close"), title: `${t("card.close")} (Esc)`, "data-key": "close" }, "×"),
+    h(
+      "div",
+      { class: "card-title" },
+      h("h2", {}, cell.cell_id),
+      state.payload.simulated && h("strong", { class: "simulated" }, t("simulated.badge")),
+      h("span", { class: `status is-${now}` }, icon(now), t(`state.${now}`)),
+      h("span", { class: "space" }),
+      mayOperate() && h("button", { type: "button", "data-key": "again", disabled: state.run?.busy || cell.mode === "off", onclick: () => run([cell.cell_id]) }, t("card.again")),
+      step(-1, t("card.before"), "‹"),
+      step(1, t("card.after"), "›"),
+      h("a", { class: "button", href: address(cell.line_id), "aria-label": t("card.close"), title: `${t("card.close")} (Esc)`, "data-key": "close" }, "×"),
+    ),
+    h(
+      "div",
+      { class: "facts" },
+      fact(t("card.mode"), t(`mode.${cell.mode}`)),
+      fact(t("card.age"), cell.age_d === null ? "–" : `${number(cell.age_d)} d`),
+      fact(t("card.reported"), cell.last_reported ?? t("card.never")),
+      advice && fact(t("card.expires"), over ? t("time.over") : countdown(advice.expires_at), over || cell.decision ? null : advice.expires_at),
+      values.map((name) => fact(t(`measured.${name}`), quantity(cell.measured[name].value, cell.measured[name].unit))),
+    ),
   );
 }
 

@@ -34,6 +34,11 @@ export const measureDigits = (measure) => (measure === "energy" ? 0 : 1);
 export const moved = (advice) => (advice?.levers ?? []).filter((lever) => lever.recommended !== lever.current);
 
 /** What moves, in a few words: "set voltage −26 mV". */
+const terse = (lever) => `${t(`brief.${lever.name}`)} ${difference(lever.recommended - lever.current, lever.unit)}`;
+
+/** All that moves, on one line. */
+export const changes = (advice) => moved(advice).map(terse).join(" · ");
+
 export const change = (lever) => `${t(`lever.${lever.name}`)} ${difference(lever.recommended - lever.current, lever.unit)}`;
 
 export const short = (cell) => {

@@ -18,6 +18,7 @@ export function intervalBar(estimate, widest, width = 84) {
   return s(
     "svg",
     { class: "interval", width, height: 14, viewBox: `0 0 ${width} 14`, "aria-hidden": "true" },
+    s("rect", { class: "length", x: Math.min(x(0), x(estimate.mean)), y: 3, width: Math.abs(x(estimate.mean) - x(0)), height: 8 }),
     s("line", { class: "zero", x1: x(0), x2: x(0), y1: 1, y2: 13 }),
     s("line", { class: "whisker", x1: x(estimate.lower), x2: x(estimate.upper), y1: 7, y2: 7 }),
     s("circle", { class: "mean", cx: x(estimate.mean), cy: 7, r: 3 }),

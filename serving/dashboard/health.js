@@ -6,7 +6,7 @@ import { h, icon, s } from "./dom.js";
 import { number, unit } from "./format.js";
 import { scale } from "./charts.js";
 import { alarm, byName, changed, silence, state } from "./store.js";
-import { featured, named, t, told } from "./words.js";
+import { featured, named, reasoned, t } from "./words.js";
 
 let asking = false;
 
@@ -76,7 +76,7 @@ function findings(rows) {
   const sorted = [...rows].sort((a, b) => byName(a.cell_id, b.cell_id));
   return scrolled(
     t("health.findings"),
-    h("table", {}, heads(["cell", "reported", "finding"], [], "health"), h("tbody", {}, sorted.map((row) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: address(state.view.line, "line", row.cell_id) }, row.cell_id)), h("td", {}, row.last_reported ?? t("card.never")), h("td", {}, row.findings.map((finding) => h("div", { class: "attention" }, icon("finding"), h("span", {}, told(finding))))))))),
+    h("table", {}, heads(["cell", "reported", "finding"], ["reported"], "health"), h("tbody", {}, sorted.map((row) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: address(state.view.line, "line", row.cell_id) }, row.cell_id)), h("td", { class: "n" }, row.last_reported ?? t("card.never")), h("td", {}, row.findings.map((finding) => h("div", { class: "finding" }, icon("finding"), h("span", {}, reasoned(finding))))))))),
   );
 }
 

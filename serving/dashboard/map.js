@@ -4,6 +4,7 @@ import { address } from "./address.js";
 import { findingsOf, filtered, measureUnit, savingOf, sentence, short, stateOf } from "./cells.js";
 import { fitted, h, icon } from "./dom.js";
 import { number, ticks } from "./format.js";
+import { limitsView } from "./limits.js";
 import { state } from "./store.js";
 import { t } from "./words.js";
 
@@ -18,7 +19,7 @@ let geometry = { rows: [] };
 export function edges(cells, measure) {
   const most = Math.max(0, ...cells.map((cell) => savingOf(cell, measure)?.mean ?? 0));
   if (!most) return null;
-  const { step } = ticks(0, most, STEPS - 0.5);
+  const { step } = ticks(0, most, STEPS);
   return Array.from({ length: STEPS }, (_, i) => i * step);
 }
 
@@ -41,7 +42,7 @@ export function rowsOf(cells, columns) {
 function size(count, width) {
   const half = Math.ceil(count / 2);
   const room = width - LABEL;
-  const least = count <= 80 ? 50 : 42;
+  const least = count <= 40 && width > 620 ? 39 : count <= 80 ? 46 : 40;
   const columns = Math.max(1, Math.min(half, Math.floor((room + GAP) / (least + GAP))));
   const even = Math.ceil(half / Math.ceil(half / columns));
   return { columns: even, tile: Math.min(76, Math.floor((room + GAP) / even) - GAP) };
@@ -168,5 +169,6 @@ export function mapView() {
     fitted(h("div", { class: "hall-host" }), draw),
     h("p", { class: "readout" }, chosen ? sentence(chosen) : t("map.hint")),
     h("div", { class: "legend" }, legend()),
+    state.view.cell ? null : limitsView(),
   ];
 }

@@ -61,7 +61,7 @@ function headline(found) {
     h("header", { class: "panel-head" }, h("h2", {}, t("savings.line", { line: state.view.line })), found.simulated && h("strong", { class: "simulated" }, t("simulated.badge")), h("span", { class: "space" }), span()),
     h("p", {}, t("savings.counted", { days: number(line.cell_days), controls: number(line.controls) })),
     line.note && h("p", { class: "told" }, told(line.note)),
-    h(
+    h("div", { class: "headline" }, h(
       "div",
       { class: "scroll", tabindex: "0", role: "region", "aria-label": t("savings.promised"), "data-key": "savings-head" },
       h(
@@ -71,7 +71,7 @@ function headline(found) {
         h("tbody", {}, Object.entries(KINDS).map(([name, digits]) => h("tr", {}, h("th", { scope: "row" }, t(`savings.${name}`), h("small", {}, ` ${unitOf(name)}`)), cellOf(promised(name), name, digits), cellOf(realised(name), name, digits)))),
       ),
     ),
-    h("dl", { class: "totals" }, Object.entries(TOTALS).map(([name, digits]) => h("div", {}, h("dt", {}, t(`savings.${name}`)), h("dd", {}, line[name] ? [h("b", {}, number(line[name].mean, digits, true)), ` ${totalUnit(name)}`, h("small", {}, `${number(line[name].lower, digits, true)} … ${number(line[name].upper, digits, true)}`)] : t("savings.not_known"))))),
+    h("dl", { class: "totals" }, Object.entries(TOTALS).map(([name, digits]) => h("div", {}, h("dt", {}, t(`savings.${name}`)), h("dd", {}, line[name] ? [h("b", {}, number(line[name].mean, digits, true)), ` ${totalUnit(name)}`, h("small", {}, `${number(line[name].lower, digits, true)} … ${number(line[name].upper, digits, true)}`)] : t("savings.not_known")))))),
   ];
 }
 

@@ -1,7 +1,7 @@
 // The same cells as a table, sorted as asked; the largest opportunity first.
 
 import { cellAddress } from "./address.js";
-import { change, filtered, measureUnit, measureDigits, measured, moved, savingOf, short, shownMeasured, stateOf, STATES } from "./cells.js";
+import { changes, filtered, measureUnit, measureDigits, measured, moved, savingOf, short, shownMeasured, stateOf, STATES } from "./cells.js";
 import { h, icon } from "./dom.js";
 import { countdown, number } from "./format.js";
 import { intervalBar } from "./charts.js";
@@ -16,9 +16,9 @@ const COLUMNS = {
   state: { order: (cell) => -STATES.indexOf(stateOf(cell)) },
   saving: { order: (cell) => least(savingOf(cell, worth())?.mean), number: true },
   change: { order: (cell) => moved(cell.advice).length, wide: true },
-  voltage: { order: (cell) => least(measured(cell, "cell_voltage_v")), number: true },
-  temperature: { order: (cell) => least(measured(cell, "bath_temperature_c")), number: true },
-  noise: { order: (cell) => least(measured(cell, "noise_mv")), number: true },
+  voltage: { order: (cell) => least(measured(cell, "cell_voltage_v")), number: true, extra: true },
+  temperature: { order: (cell) => least(measured(cell, "bath_temperature_c")), number: true, extra: true },
+  noise: { order: (cell) => least(measured(cell, "noise_mv")), number: true, extra: true },
   expiry: { order: (cell) => (cell.advice ? -Date.parse(cell.advice.expires_at) : -Infinity), number: true },
 };
 
@@ -39,7 +39,7 @@ function head(name) {
   const unit = name === "saving" ? measureUnit(worth()) : t(`table.${name}_unit`);
   return h(
     "th",
-    { scope: "col", class: COLUMNS[name].number ? "n" : "", "aria-sort": mine ? (down ? "descending" : "ascending") : "none" },
+    { scope: "col", class: `${COLUMNS[name].number ? "n" : ""} ${COLUMNS[name].extra ? "extra" : ""}`, "aria-sort": mine ? (down ? "descending" : "ascending") : "none" },
     h("button", { type: "button", "data-key": `sort-${name}`, onclick: turn }, t(`table.${name}`), h("span", { class: "arrow", "aria-hidden": "true" }, mine ? (down ? "↓" : "↑") : "")),
     unit && h("small", {}, unit),
   );
@@ -56,10 +56,10 @@ function row(cell, widest) {
     h("th", { scope: "row" }, h("a", { href: target, "data-key": `row-${cell.cell_id}` }, short(cell))),
     h("td", {}, h("span", { class: `status is-${now}` }, icon(now), t(`state.${now}`))),
     h("td", { class: "n saving" }, saving ? [intervalBar(saving, widest), h("span", {}, number(saving.mean, measureDigits(worth())))] : "–"),
-    h("td", { class: "change" }, reason ? h("small", {}, reasonWord(reason)) : moved(cell.advice).map((lever) => h("span", {}, change(lever)))),
-    h("td", { class: "n" }, shownMeasured(cell, "cell_voltage_v")),
-    h("td", { class: "n" }, shownMeasured(cell, "bath_temperature_c")),
-    h("td", { class: "n" }, shownMeasured(cell, "noise_mv")),
+    h("td", { class: "change" }, reason ? h("small", {}, reasonWord(reason)) : changes(cell.advice)),
+    h("td", { class: "n extra" }, shownMeasured(cell, "cell_voltage_v")),
+    h("td", { class: "n extra" }, shownMeasured(cell, "bath_temperature_c")),
+    h("td", { class: "n extra" }, shownMeasured(cell, "noise_mv")),
     h("td", { class: "n", "data-until": cell.advice && !cell.decision && now !== "expired" ? cell.advice.expires_at : null }, cell.advice && !cell.decision ? (now === "expired" ? t("time.over") : countdown(cell.advice.expires_at)) : "–"),
   );
 }

@@ -3,9 +3,11 @@
 import { chartKey, trend } from "./charts.js";
 import { fitted, h } from "./dom.js";
 import { quantity, unit } from "./format.js";
-import { named, t } from "./words.js";
+import { has, named, t } from "./words.js";
 
 const ORDER = ["set_voltage_v", "cell_voltage_v", "alf3_dose_kg_d", "tap_target_kg", "alumina_feed_kg_d", "bath_temperature_c", "excess_alf3_wt_pct", "noise_mv", "metal_level_mm", "energy_kwh_per_t"];
+
+const titled = (name) => (has(`trend.${name}`) ? t(`trend.${name}`) : named(name));
 
 const rank = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
 
@@ -28,11 +30,11 @@ export function trendsView(details, advice) {
     const readout = h("span", { class: "value", "aria-live": "off" }, written(signals[name], dates.length - 1));
     readouts.set(name, readout);
     const host = fitted(h("div", { class: "chart" }), (width) => {
-      const chart = trend({ dates, ...signals[name], aim: aimOf(advice, name), label: t("trends.label", { name: named(name), days: dates.length }), look }, width);
+      const chart = trend({ dates, ...signals[name], aim: aimOf(advice, name), label: t("trends.label", { name: titled(name), days: dates.length }), look }, width);
       charts.set(name, chart);
       return chart;
     });
-    return h("figure", {}, h("figcaption", {}, h("b", {}, named(name)), h("small", {}, ` ${unit(signals[name].unit)}`), readout), host);
+    return h("figure", {}, h("figcaption", {}, h("b", {}, titled(name)), h("small", {}, ` ${unit(signals[name].unit)}`), readout), host);
   });
   return [
     h("p", { class: "note" }, t("trends.day"), " ", day, " · ", t("trends.keys")),

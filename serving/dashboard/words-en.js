@@ -49,8 +49,8 @@ export default {
   "strip.cells": "Cells",
   "strip.open": "To decide",
   "strip.decided": "{n} decided",
-  "strip.cost": "Open and taken moves, line mean",
-  "strip.energy": "Energy, line mean",
+  "strip.cost": "Saving, mean of the line",
+  "strip.energy": "Energy, mean of the line",
   "strip.if_all": "if every move is taken",
 
   "unit.money_per_t": "{currency}/t",
@@ -414,4 +414,23 @@ export default {
   "help.intervals": "Colour is used only for what asks for attention: blue for what can be saved, amber for what is wrong. Intervals are drawn wherever a number is an estimate.",
   "help.control": "Accepting advice writes a decision to the ledger. A person sets the cell; this page never does.",
   "help.close": "Close",
+
+  "limits.stops": "What stops the moves, cells",
+  "limits.others": "Why the other cells are not moved",
+
+  "brief.set_voltage_v": "U",
+  "brief.alf3_dose_kg_d": "AlF₃",
+  "brief.tap_target_kg": "tap",
+  "brief.alumina_feed_kg_d": "feed",
+
+  "measured.cell_voltage_v": "Voltage",
+  "measured.bath_temperature_c": "Bath",
+  "measured.excess_alf3_wt_pct": "AlF₃",
+  "measured.noise_mv": "Noise",
+  "measured.metal_level_mm": "Metal",
+
+  "trend.set_voltage_v": "voltage",
+  "trend.alf3_dose_kg_d": "aluminium fluoride",
+  "trend.tap_target_kg": "metal tapped",
+  "trend.alumina_feed_kg_d": "alumina",
 };

@@ -414,4 +414,23 @@ export default {
   "help.intervals": "颜色只用于需要关注的内容：蓝色表示可节约，琥珀色表示异常。凡为估计值均画出区间。",
   "help.control": "接受建议即把决定写入台账。设定由人完成，本页面从不下发。",
   "help.close": "关闭",
+
+  "limits.stops": "限制调整的因素（槽数）",
+  "limits.others": "其余各槽不调整的原因",
+
+  "brief.set_voltage_v": "电压",
+  "brief.alf3_dose_kg_d": "氟盐",
+  "brief.tap_target_kg": "出铝",
+  "brief.alumina_feed_kg_d": "下料",
+
+  "measured.cell_voltage_v": "电压",
+  "measured.bath_temperature_c": "温度",
+  "measured.excess_alf3_wt_pct": "过剩氟化铝",
+  "measured.noise_mv": "噪声",
+  "measured.metal_level_mm": "铝水平",
+
+  "trend.set_voltage_v": "电压",
+  "trend.alf3_dose_kg_d": "氟化铝加料",
+  "trend.tap_target_kg": "出铝量",
+  "trend.alumina_feed_kg_d": "氧化铝加料",
 };

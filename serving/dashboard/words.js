@@ -72,10 +72,9 @@ export function constrained(name) {
 /** What a reason is called in a word or two. */
 export const reasonWord = (reason) => (has(`reason.${reason.code}`) ? t(`reason.${reason.code}`) : told(reason));
 
+const OURS = /\b[a-z0-9]+(?:_[a-z0-9]+)+(?:\.[a-z_]+)?\b|\bsupport\.low\b/g;
+
 /** A reason's sentence, with our names of constraints and the page's signs of units. */
 export function reasoned(reason) {
-  let text = told(reason).replaceAll("degC", "°C");
-  const constraint = reason.evidence?.constraint;
-  if (typeof constraint === "string") text = text.replaceAll(constraint, constrained(constraint));
-  return text;
+  return told(reason).replaceAll("degC", "°C").replace(OURS, (name) => (name.includes(".") ? constrained(name) : featured(name)));
 }
