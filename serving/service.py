@@ -30,7 +30,7 @@ from serving.models.drift import DRIFTED
 from serving.models.house import House
 from serving.models.pool import PoolSettings
 from serving.models.repository import Repository
-from serving.ports import Access
+from serving.ports import Access, ErrorWatch, RecordFollower
 from serving.record.store import RecordStore
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
 from serving.routes import advice, cells, repository, rest
@@ -54,6 +54,8 @@ class Plugged:
     audit: Audit | None = None
     pool: PoolSettings | None = None
     advice_pool: PoolSettings | None = None
+    watch: ErrorWatch | None = None
+    follow: RecordFollower | None = None
     now: Callable[[], datetime] = utc
     """Tells the time that advice expires by."""
 
@@ -143,7 +145,9 @@ def _state(settings: Settings, plugged: Plugged) -> State:
 def _books(settings: Settings, plugged: Plugged) -> Books | None:
     if plugged.ledger is None or plugged.record is None:
         return None
-    return Books(plugged.ledger, plugged.record, settings.record_url, plugged.now)
+    return Books(
+        plugged.ledger, plugged.record, settings.record_url, plugged.now, plugged.watch, plugged.follow
+    )
 
 
 async def _prove(state: State) -> None:

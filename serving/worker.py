@@ -121,10 +121,14 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> Worker:
         BundleError: the bundle is refused.
     """
     predictor = Predictor.open(directory, digest)
+    return Worker(predictor, proved_rows(predictor, directory), max_rows)
+
+
+def proved_rows(predictor: Predictor, directory: Path) -> Reference:
+    """Return the rows that the bundle in ``directory`` was proved on, as what is normal."""
     proved = Parity.from_bytes(read_bundle(directory).parity).features
     # Some parity rows are planted where an export goes wrong first; those that no plant could send are no reference.
-    proved = proved[Intake(predictor.manifest, max_rows).admits(proved)]
-    return Worker(predictor, Reference(proved), max_rows)
+    return Reference(proved[Intake(predictor.manifest, len(proved)).admits(proved)])
 
 
 def main() -> None:

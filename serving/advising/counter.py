@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
-from features.errors import UnknownNameError
+from features.errors import SuperheatError, UnknownNameError
 from serving.advising import tasks
 from serving.advising.books import Books
 from serving.advising.cells import decision_values
@@ -23,6 +24,7 @@ from serving.ports import Identity
 from serving.record.store import Line, Mode
 from serving.refusals import RefusedError
 
+_LOG = logging.getLogger("superheat.advice")
 _KEPT: Final = 8
 Values = Mapping[str, Any]
 
@@ -96,11 +98,25 @@ class Counter:
         async with self.desk.seat(version) as pool:
             yield pool
 
-    async def post(self, content: bytes, lines: Sequence[str] | None) -> dict[str, Any]:
+    async def post(self, content: bytes, lines: Sequence[str] | None, identity: Identity) -> dict[str, Any]:
         """Put posted rows into the record and return what became of them; ``lines``: the sender's, None = all."""
         told = {"store": self.books.record_url, "lines": lines, "now": self.books.now().isoformat()}
-        async with self.seat(self.version()) as pool:
-            return await tasks.ask(pool, "post", told, content)
+        version = self.version()
+        async with self.seat(version) as pool:
+            taken = await tasks.ask(pool, "post", told, content)
+        if self.books.follow is not None:
+            for line in taken["lines"]:
+                await asyncio.to_thread(self._follow, line, version, identity)
+        return taken
+
+    def _follow(self, line_id: str, version: Version, identity: Identity) -> None:
+        """Tell that a line's record has grown. The rows are kept: what goes wrong here must not say otherwise."""
+        follow = self.books.follow
+        try:
+            if follow is not None:
+                follow(line_id, version.manifest, identity)
+        except SuperheatError as error:
+            _LOG.error("record not followed up", extra={"fields": {"line": line_id, "reason": str(error)}})
 
     async def known(self, pool: Pool, version: Version, line: Line, date: datetime.date) -> Known:
         """Return the contexts of a line's cells on ``date``, from the record as it stands now."""
@@ -141,6 +157,71 @@ class Counter:
         async with self.seat(version) as pool:
             return await tasks.ask(pool, "card", {**told, **_moved(found, version)})
 
+    async def explain(self, recommendation_id: str, identity: Identity) -> dict[str, Any]:
+        """Return why a recommendation says what it says, from the bundle that made it.
+
+        Raises:
+            UnknownNameError: there is no such recommendation, or it is not of the asker's lines.
+            RefusedError: 409 its bundle is not in operation any more; 501 the search extra is missing.
+        """
+        books = self.books
+        found = await asyncio.to_thread(books.ledger.recommendation, recommendation_id)
+        advice = found.recommendation
+        if not identity.may_see(advice.line_id):
+            raise UnknownNameError(f"there is no recommendation {recommendation_id!r} in the ledger")
+        if not advice.levers:
+            return {"outcomes": {}, "curves": {}, "precedents": []}
+        version = self._version_of(advice.model_name, advice.bundle_digest)
+        line = await asyncio.to_thread(books.line_or_none, advice.line_id)
+        async with self.seat(version) as pool:
+            typical: Sequence[float | None] | None = None
+            precedents: list[Values] = []
+            if line is not None and line.last is not None:
+                try:
+                    typical = (await self.known(pool, version, line, advice.date)).typical
+                    told = {"store": books.record_url, "line_id": line.line_id, **_moved([found], version)}
+                    precedents = (await tasks.ask(pool, "precedents", told))["precedents"]
+                except RefusedError as refused:
+                    if refused.status != 422:  # the record does not reach that day: the rest can be told
+                        raise
+            told = {
+                "settings": (await self._settings(found)).model_dump(mode="json"),
+                "context": found.entry.context,
+                "levers": {lever.name: lever.recommended for lever in advice.levers},
+                "typical": typical,
+            }
+            return {**await tasks.ask(pool, "explain", told), "precedents": precedents}
+
+    async def quality(self, line_id: str, identity: Identity) -> dict[str, Any]:
+        """Return what a line's record is worth, how far the inputs have drifted, and how wrong the model has been.
+
+        Raises:
+            UnknownNameError: the line has no record, or is not the asker's.
+        """
+        books = self.books
+        line = await asyncio.to_thread(books.visible_line, identity, line_id)
+        version = self.version()
+        date = books.decision_date(line, None)
+        told = {"store": books.record_url, "line_id": line_id, "date": date.isoformat()}
+        async with self.seat(version) as pool:
+            found = await tasks.ask(pool, "quality", told)
+        states = [] if books.watch is None else await asyncio.to_thread(books.watch.states, line_id)
+        return {**found, "model_error": [dict(state) for state in states]}
+
+    def _version_of(self, model: str, digest: str) -> Version:
+        try:
+            return self._house.version(model, digest)
+        except UnknownNameError as error:
+            raise RefusedError(
+                409,
+                "version_gone",
+                "the version that advised is not in operation any more; ask for new advice",
+            ) from error
+
+    async def _settings(self, found: Advised) -> SettingsEntry:
+        noted = await asyncio.to_thread(self.books.ledger.records, "settings", found.entry.settings)
+        return SettingsEntry.model_validate(noted[-1].body)
+
     async def decide(self, decision: Decision, identity: Identity) -> dict[str, Any]:
         """Write a decision down and return it with who took it and when.
 
@@ -171,8 +252,7 @@ class Counter:
         ledger = self.books.ledger
         found = await asyncio.to_thread(ledger.recommendation, decision.recommendation_id)
         advice = found.recommendation
-        noted = await asyncio.to_thread(ledger.records, "settings", found.entry.settings)
-        entry = SettingsEntry.model_validate(noted[-1].body)
+        entry = await self._settings(found)
         offered = {lever.name: lever.recommended for lever in advice.levers}
         chosen = decision.levers or {}
         if unknown := sorted(set(chosen) - set(offered)):
@@ -181,14 +261,7 @@ class Counter:
                 "invalid_input",
                 f"this recommendation offers no lever {unknown[0][:64]!r}; it has {', '.join(offered)}",
             )
-        try:
-            version = self._house.version(advice.model_name, digest)
-        except UnknownNameError as error:
-            raise RefusedError(
-                409,
-                "version_gone",
-                "the version that advised is not in operation any more; ask for new advice",
-            ) from error
+        version = self._version_of(advice.model_name, digest)
         told = {
             "settings": entry.model_dump(mode="json"),
             "context": found.entry.context,

@@ -12,7 +12,9 @@ from features.history import History
 from features.layout import TABLES
 from features.recipe import FeatureTable, Recipe
 from serving.advising.card import Moved, precedents, trends
+from serving.advising.quality import DAYS, quality
 from serving.ledger.contexts import context_values, read_context
+from serving.models.drift import DRIFTED, Reference, stability_index
 from serving.record.folding import contexts_on, history_of
 from serving.record.intake import take
 from serving.record.store import RecordStore
@@ -24,9 +26,10 @@ _ONE_DAY = datetime.timedelta(days=1)
 class RecordDesk:
     """The records that a worker works on; opened once, folded anew when they have changed."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        """Make features by ``recipe``."""
+    def __init__(self, recipe: Recipe, reference: Reference) -> None:
+        """Make features by ``recipe``; ``reference``: the rows that the model was proved on."""
         self._recipe = recipe
+        self._reference = reference
         self._stores: dict[str, RecordStore] = {}
         self._folded: OrderedDict[tuple[str, str, int, datetime.date | None], History] = OrderedDict()
         self._tables: dict[int, tuple[History, FeatureTable]] = {}
@@ -59,17 +62,48 @@ class RecordDesk:
                 f"cell {told['cell_id'][:64]!r} of line {told['line_id'][:64]!r} has no record"
             )
         shown = trends(history, self._recipe, names.index(told["cell_id"]), told["days"])
-        return {"trends": shown, "precedents": self.precedents(told)}
+        return {"trends": shown, **self.precedents(told)}
 
-    def precedents(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def quality(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a line's record is worth for a decision on a date, and how its rows differ from the model's."""
+        date = datetime.date.fromisoformat(told["date"])
+        history = self.history(told, date)
+        return {**quality(history, date), "drift": self._drift(told)}
+
+    def _drift(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the stability index of each feature over the line's last rows against the model's parity rows.
+
+        Days that share a feature's window tell the same thing twice: of each feature, only days a window apart count.
+        """
+        table = self._table(told)
+        if not len(table):
+            return []
+        age = (table.date.max() - table.date).astype(np.int64)
+        counts = np.zeros_like(self._reference.counts)
+        windows = np.array([min(max(feature.window_days, 1), DAYS) for feature in self._recipe.features])
+        for window in np.unique(windows).tolist():
+            apart = table.X[(age < DAYS) & (age % window == 0)]
+            counts[windows == window] = self._reference.count(apart)[windows == window]
+        index = stability_index(self._reference.counts, counts)
+        return [
+            {
+                "feature": name,
+                "psi": float(value) if np.isfinite(value) else None,
+                "drifted": bool(value > DRIFTED),
+            }
+            for name, value in zip(self._recipe.names, index, strict=True)
+        ]
+
+    def precedents(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return the days of a line that were most like the one advised on; none where nothing is moved."""
         moved = Moved({name: (before, then) for name, before, then in told.get("moved") or ()})
         if not moved.levers or not told.get("context"):
-            return []
+            return {"precedents": []}
         row = read_context(told["context"]).row
         if row is None or len(row) != len(self._recipe.names):
-            return []
-        return precedents(self._table(told), self._recipe.levers, row, moved, told["horizon"])
+            return {"precedents": []}
+        found = precedents(self._table(told), self._recipe.levers, row, moved, told["horizon"])
+        return {"precedents": found}
 
     def _table(self, told: Mapping[str, Any]) -> FeatureTable:
         history = self.history(told)

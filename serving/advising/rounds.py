@@ -58,12 +58,12 @@ async def advise(pool: Pool, workers: int, asked: Round, books: Books) -> AsyncI
             found = [task.result() for task in done]
             fine = [(place, answer) for place, answer in found if not isinstance(answer, RefusedError)]
             if fine:
-                await asyncio.to_thread(_write, books, asked, [answer for _, answer in fine])
+                written = await asyncio.to_thread(_write, books, asked, [answer for _, answer in fine])
             for place, answer in found:
                 if isinstance(answer, RefusedError):
                     yield Outcome(place, None, answer)
-                else:
-                    yield Outcome(place, answer["recommendation"])
+            for (place, _), advice in zip(fine, written if fine else (), strict=True):
+                yield Outcome(place, advice)
     finally:
         for task in pending:
             task.cancel()
@@ -78,9 +78,11 @@ async def _one(
         return place, refused
 
 
-def _write(books: Books, asked: Round, answers: Iterable[Values]) -> None:
-    """Write recommendations down, and accept those that a cell's mode accepts by itself."""
+def _write(books: Books, asked: Round, answers: Iterable[Values]) -> list[Values]:
+    """Write recommendations down, accept those that a cell's mode accepts by itself, and return them."""
     answers = list(answers)
+    if books.watch is not None:
+        answers = [books.watch.counted_in(answer) for answer in answers]
     entries: list[tuple[Kind, object]] = [("settings", asked.settings)]
     entries += [("recommendation", answer) for answer in answers]
     books.ledger.append_all(entries, asked.identity)
@@ -89,6 +91,7 @@ def _write(books: Books, asked: Round, answers: Iterable[Values]) -> None:
         mode = asked.modes.get((advice["line_id"], advice["cell_id"]))
         if mode is not None and mode.mode == "approved" and _within(advice, mode.levers):
             _accept(books, advice, mode)
+    return [answer["recommendation"] for answer in answers]
 
 
 def _within(advice: Values, levers: Sequence[str]) -> bool:

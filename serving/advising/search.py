@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from features.errors import SettingsError
 from features.setpoints import Lever, OperatingWindow
+from serving.advising.explain import explain
 from serving.ledger.advice import read_settings, settings_entry
 from serving.ledger.contexts import context_values, read_context
 from serving.ledger.entries import SettingsEntry
@@ -60,6 +61,12 @@ class SearchDesk:
             "levers": dict(zip(names, judged.target.tolist(), strict=True)),
             "days": len(judged.stages),
         }
+
+    def explain(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return why a recommendation says what it says."""
+        advisor = self._advisor(SettingsEntry.model_validate(told["settings"]))
+        context = read_context(told["context"])
+        return explain(self._predictor, advisor, context, told["levers"], told["typical"])
 
     def _advisor(self, entry: SettingsEntry) -> Advisor:
         if entry.digest not in self._advisors:

@@ -9,22 +9,28 @@ from pathlib import Path
 from features.errors import SuperheatError
 from serving.advising import tasks
 from serving.advising.record import RecordDesk
+from serving.models.drift import Reference
 from serving.models.wire import Frame
 from serving.predictor import Predictor
 from serving.refusals import RefusedError, internal, refusal_of
-from serving.worker import refusal, run
+from serving.worker import proved_rows, refusal, run
 
-_OF_RECORD = {"contexts": RecordDesk.contexts, "card": RecordDesk.card}
+_OF_RECORD = {
+    "contexts": RecordDesk.contexts,
+    "card": RecordDesk.card,
+    "precedents": RecordDesk.precedents,
+    "quality": RecordDesk.quality,
+}
 _SEARCH = frozenset({"optuna", "cmaes", "scipy", "highspy"})
 
 
 class AdviceWorker:
     """One bundle's advice, task by task."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        """Advise by ``predictor``."""
+    def __init__(self, predictor: Predictor, reference: Reference) -> None:
+        """Advise by ``predictor``; ``reference``: the rows that it was proved on."""
         self._predictor = predictor
-        self._record = RecordDesk(predictor.recipe)
+        self._record = RecordDesk(predictor.recipe, reference)
         self._desk: object | None = None
 
     def answer(self, frame: Frame) -> bytes:
@@ -64,7 +70,8 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> AdviceWorker:
     Raises:
         BundleError: the bundle is refused.
     """
-    return AdviceWorker(Predictor.open(directory, digest))
+    predictor = Predictor.open(directory, digest)
+    return AdviceWorker(predictor, proved_rows(predictor, directory))
 
 
 if __name__ == "__main__":

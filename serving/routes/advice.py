@@ -44,9 +44,10 @@ def router(counter: Counter, limits: Limits) -> APIRouter:
     )
     async def history(request: Request) -> Response:
         """Keep rows by their key; what breaks the contract is set aside and named, the rest goes on."""
-        lines = lines_seen(identity_of(request))
+        identity = identity_of(request)
+        lines = lines_seen(identity)
         content = await timely_body(request.scope, request.receive, limits)
-        return answer(await counter.post(content, lines))
+        return answer(await counter.post(content, lines, identity))
 
     @found.post(
         "/v1/recommendations", response_model=forms.Advice, responses=_STREAMED, summary="Advise cells"
@@ -79,6 +80,18 @@ def router(counter: Counter, limits: Limits) -> APIRouter:
             recommendation_id=recommendation_id, action=asked.action, levers=asked.levers, reason=asked.reason
         )
         return answer(await counter.decide(taken, identity_of(request)))
+
+    @found.post(
+        "/v1/explain", response_model=forms.Explanation, summary="Why a recommendation says what it says"
+    )
+    async def explain(request: Request, asked: forms.ExplainRequest) -> Response:
+        """Return each lever's share of the change, what sets the cell apart, where limits stand, and days alike."""
+        return answer(await counter.explain(asked.recommendation_id, identity_of(request)))
+
+    @found.post("/v1/quality", response_model=forms.Quality, summary="What a line's record is worth")
+    async def quality(request: Request, asked: forms.QualityRequest) -> Response:
+        """Return what is missing, stale or stuck, which inputs have drifted, and how wrong the model has been."""
+        return answer(await counter.quality(asked.line_id, identity_of(request)))
 
     return found
 

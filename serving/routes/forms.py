@@ -308,6 +308,144 @@ class ModeSet(_Out):
     changed_at: AwareDatetime
 
 
+class ExplainRequest(_In):
+    """The recommendation that is to be explained."""
+
+    recommendation_id: AdviceId
+
+
+class Effect(_Out):
+    """What a lever lowers an outcome by; bounds where the model answers its members."""
+
+    mean: FiniteFloat
+    lower: FiniteFloat | None
+    upper: FiniteFloat | None
+
+
+class LeverShare(_Out):
+    """A moved lever's share of the change: Shapley over the levers that move, adding up to the whole."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    name: str
+    unit: str
+    from_: Annotated[FiniteFloat, Field(alias="from")]
+    to: FiniteFloat
+    effect: Effect
+
+
+class Apart(_Out):
+    """A feature that sets the cell apart: its value, the line's median, and by how much it raises the outcome."""
+
+    feature: str
+    unit: str
+    value: FiniteFloat
+    typical: FiniteFloat
+    effect: FiniteFloat
+
+
+class OutcomeWhy(_Out):
+    """One outcome: the levers' shares and the features that set the cell apart, the strongest first."""
+
+    unit: str
+    levers: list[LeverShare]
+    context: list[Apart]
+
+
+class Stop(_Out):
+    """A setting that breaks a limit, and which."""
+
+    value: FiniteFloat
+    constraint: str
+
+
+class EnergyCurve(_Out):
+    """Energy over a lever's settings."""
+
+    mean: list[FiniteFloat]
+    lower: list[FiniteFloat]
+    upper: list[FiniteFloat]
+
+
+class Curve(_Out):
+    """A lever's settings with the others as recommended: the energy at each, and where a limit stands."""
+
+    unit: str
+    values: list[FiniteFloat]
+    energy_kwh_per_t: EnergyCurve | dict[str, list[FiniteFloat]]
+    limit: list[Stop]
+
+
+class Explanation(_Out):
+    """Why a recommendation says what it says; empty for one that abstains."""
+
+    outcomes: dict[str, OutcomeWhy]
+    curves: dict[str, Curve]
+    precedents: list[Precedent]
+
+
+class QualityRequest(_In):
+    """The line whose record is to be judged."""
+
+    line_id: Id
+
+
+class SignalQuality(_Out):
+    """One signal over the last four weeks."""
+
+    name: str
+    unit: str
+    cells_reporting: int
+    missing_share: FiniteFloat
+    stale_cells: int
+    stuck_cells: int
+    out_of_range: int
+
+
+class Finding(_Out):
+    """One thing to know about a cell's record, in both languages."""
+
+    code: str
+    text: str
+    text_zh: str
+
+
+class CellQuality(_Out):
+    """A cell's record."""
+
+    cell_id: str
+    last_reported: datetime.date | None
+    findings: list[Finding]
+
+
+class FeatureDrift(_Out):
+    """A feature's population stability index over the last four weeks; null = too few rows to say."""
+
+    feature: str
+    psi: FiniteFloat | None
+    drifted: bool
+
+
+class ModelError(_Out):
+    """How wrong the model has been on an outcome lately."""
+
+    outcome: str
+    recent_mae: FiniteFloat | None
+    training_mae: FiniteFloat | None
+    ratio: FiniteFloat | None
+    days: int
+    state: Literal["sound", "widened", "withheld"]
+
+
+class Quality(_Out):
+    """What a line's record is worth today."""
+
+    signals: list[SignalQuality]
+    cells: list[CellQuality]
+    drift: list[FeatureDrift]
+    model_error: list[ModelError]
+
+
 class PricesIn(_In):
     """A plant's prices; what is not given is assumed."""
 
