@@ -11,7 +11,7 @@ import { leversView } from "./levers.js";
 import { modeView } from "./mode.js";
 import { outcomesView, savingView } from "./outcomes.js";
 import { mayOperate, run } from "./run.js";
-import { changed, draft, sketch, state } from "./store.js";
+import { changed, draft, lineNow, sketch, state } from "./store.js";
 import { trendsView } from "./trends.js";
 import { constrained, language, reasoned, t } from "./words.js";
 
@@ -51,7 +51,7 @@ function contents(cell) {
       "div",
       { class: "card-body", tabindex: "0", role: "region", "aria-label": t("pane.card"), "data-key": "card-body" },
       advice ? adviceView(cell, advice) : part("advice", h("p", {}, t("card.no_advice"))),
-      advice && advice.status !== "abstain" && part("effects", effectsView(explained, advice)),
+      advice && advice.status !== "abstain" && part("effects", effectsView(explained)),
       advice && advice.status !== "abstain" && part("curves", curvesView(explained, advice)),
       part("trends", details?.trends ? trendsView(details, advice) : h("p", { class: "waiting" }, t("waiting.trends"))),
       part("precedents", precedentsView(explained?.precedents ?? details?.precedents ?? null)),
@@ -98,7 +98,7 @@ function head(cell) {
       fact(t("card.mode"), t(`mode.${cell.mode}`)),
       fact(t("card.age"), cell.age_d === null ? "–" : `${number(cell.age_d)} d`),
       fact(t("card.reported"), cell.last_reported ?? t("card.never")),
-      advice && fact(t("card.expires"), over ? t("time.over") : countdown(advice.expires_at), over || cell.decision ? null : advice.expires_at),
+      advice && fact(t("card.expires"), over ? t("time.over") : countdown(advice.expires_at, lineNow()), over || cell.decision ? null : advice.expires_at),
       values.map((name) => fact(t(`measured.${name}`), quantity(cell.measured[name].value, cell.measured[name].unit))),
     ),
   );
@@ -129,7 +129,7 @@ function earlier(details) {
     "table",
     {},
     h("thead", {}, h("tr", {}, ["date", "advice", "decision", "by", "reason"].map((name) => h("th", { scope: "col" }, t(`earlier.${name}`))))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, h("td", {}, row.date), h("td", {}, t(`state.${row.status}`)), h("td", {}, row.decision ? [icon(row.decision.action), t(`state.${row.decision.action}`)] : "–"), h("td", {}, row.decision ? (row.decision.subject ?? row.decision.who ?? "–") : "–"), h("td", {}, row.decision?.reason || "–")))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, h("td", {}, row.date), h("td", {}, t(`state.${row.status}`)), h("td", {}, row.decision ? [icon(row.decision.action), t(`state.${row.decision.action}`)] : "–"), h("td", {}, row.decision?.subject ?? "–"), h("td", {}, row.decision?.reason || "–")))),
   );
 }
 

@@ -1,14 +1,14 @@
 // What a cell is to the eye: its state in one word, its opportunity in one number.
 
 import { amount, difference, number } from "./format.js";
-import { state } from "./store.js";
+import { lineNow, state } from "./store.js";
 import { reasonWord, t } from "./words.js";
 
 export const STATES = ["move", "hold", "abstain", "expired", "accept", "modify", "reject", "off", "none"];
 
 /** Whether its advice may no longer be decided. */
 export const expired = (cell) =>
-  Boolean(cell.advice) && (cell.expired || Date.parse(cell.advice.expires_at) <= Date.now());
+  Boolean(cell.advice) && (cell.expired || Date.parse(cell.advice.expires_at) <= lineNow());
 
 /** The one word: what a person has to do or has done comes before what the advice says. */
 export function stateOf(cell) {

@@ -43,15 +43,15 @@ export function windowBar(outcome, window, width) {
   );
 }
 
-/** Bars to the left (saves) or right (costs) of zero. */
-export function effectBar(value, widest, width = 120, bounds = null) {
+/** A bar from zero to either side; what saves is coloured. */
+export function effectBar(value, widest, saves, bounds = null, width = 120) {
   const x = scale(-widest, widest, 2, width - 2);
   const [from, to] = value < 0 ? [x(value), x(0)] : [x(0), x(value)];
   return s(
     "svg",
     { class: "effect", width, height: 14, viewBox: `0 0 ${width} 14`, "aria-hidden": "true" },
-    s("rect", { class: value < 0 ? "saves" : "costs", x: from, y: 3, width: Math.max(1, to - from), height: 8 }),
-    bounds && s("line", { class: "whisker", x1: x(bounds.lower), x2: x(bounds.upper), y1: 7, y2: 7 }),
+    s("rect", { class: saves ? "saves" : "costs", x: from, y: 3, width: Math.max(1, to - from), height: 8 }),
+    Number.isFinite(bounds?.lower) && s("line", { class: "whisker", x1: x(bounds.lower), x2: x(bounds.upper), y1: 7, y2: 7 }),
     s("line", { class: "zero", x1: x(0), x2: x(0), y1: 0, y2: 14 }),
   );
 }

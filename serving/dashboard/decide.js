@@ -122,7 +122,7 @@ async function record(cell, advice) {
   changed();
   try {
     const decision = await ask(`/v1/recommendations/${encodeURIComponent(id)}/decision`, { method: "POST", body });
-    cell.decision = decision.decision ?? decision;
+    cell.decision = decision;
     discard(id);
     say(t("decide.recorded"));
     refresh().catch((error) => alarm(error, null, "cells"));
@@ -142,7 +142,7 @@ function decided(decision, advice) {
     { class: "decided" },
     icon(decision.action),
     h("b", {}, t(`state.${decision.action}`)),
-    h("span", {}, `${decision.subject ?? decision.who ?? ""} · ${moment(decision.at ?? decision.time ?? decision.when)}`),
+    h("span", {}, `${decision.subject} · ${moment(decision.decided_at)}`),
     decision.action === "modify" && levers.map(([name, value]) => h("span", { class: "chip" }, `${t(`lever.${name}`)} ${amount(value, of(name))} ${unit(of(name))}`)),
     decision.reason && h("q", {}, decision.reason),
   );

@@ -9,13 +9,13 @@ const ENERGY = "energy_kwh_per_t";
 const waiting = () => h("p", { class: "waiting" }, t("waiting.explained"));
 
 /** The share of each lever in the saving, and the circumstances that set the cell apart from its line. */
-export function effectsView(explained, advice) {
+export function effectsView(explained) {
   if (!explained) return waiting();
   const found = explained.outcomes?.[ENERGY];
   if (!found) return h("p", {}, t("effects.none"));
   const levers = found.levers.filter((lever) => lever.from !== lever.to);
   const widest = (entries, of) => Math.max(1e-9, ...entries.flatMap(of).map(Math.abs));
-  const most = widest(levers, ({ effect }) => [effect.mean, effect.lower, effect.upper]);
+  const most = widest(levers, ({ effect }) => [effect.mean, effect.lower ?? 0, effect.upper ?? 0]);
   const around = widest(found.context ?? [], ({ effect }) => [effect]);
   return h(
     "div",
@@ -24,23 +24,21 @@ export function effectsView(explained, advice) {
       "table",
       {},
       h("caption", {}, t("effects.levers")),
-      h("tbody", {}, levers.map((lever) => h("tr", {}, h("th", { scope: "row" }, t(`lever.${lever.name}`), h("small", {}, ` ${difference(lever.to - lever.from, unitOf(lever.name, advice))}`)), h("td", {}, effectBar(lever.effect.mean, most, 120, lever.effect)), h("td", { class: "n" }, number(lever.effect.mean, 1, true), h("small", {}, ` (${number(lever.effect.lower, 0, true)} … ${number(lever.effect.upper, 0, true)})`)))), !levers.length && h("tr", {}, h("td", {}, t("effects.no_move")))),
+      h("tbody", {}, levers.map((lever) => h("tr", {}, h("th", { scope: "row" }, t(`lever.${lever.name}`), h("small", {}, ` ${difference(lever.to - lever.from, lever.unit)}`)), h("td", {}, effectBar(lever.effect.mean, most, lever.effect.mean > 0, lever.effect)), h("td", { class: "n" }, number(lever.effect.mean, 1, true), lever.effect.lower !== null && h("small", {}, ` (${number(lever.effect.lower, 0, true)} … ${number(lever.effect.upper, 0, true)})`)))), !levers.length && h("tr", {}, h("td", {}, t("effects.no_move")))),
     ),
     h(
       "table",
       {},
       h("caption", {}, t("effects.context")),
-      h("tbody", {}, (found.context ?? []).map((entry) => h("tr", {}, h("th", { scope: "row" }, featured(entry.feature), h("small", {}, ` ${quantity(entry.value, entry.unit)} (${t("effects.typical")} ${amount(entry.typical, entry.unit)})`)), h("td", {}, effectBar(entry.effect, around)), h("td", { class: "n" }, number(entry.effect, 0, true))))),
+      h("tbody", {}, (found.context ?? []).map((entry) => h("tr", {}, h("th", { scope: "row" }, featured(entry.feature), h("small", {}, ` ${quantity(entry.value, entry.unit)} (${t("effects.typical")} ${amount(entry.typical, entry.unit)})`)), h("td", {}, effectBar(entry.effect, around, entry.effect < 0)), h("td", { class: "n" }, number(entry.effect, 0, true))))),
     ),
   );
 }
 
-const unitOf = (name, advice) => advice.levers.find((lever) => lever.name === name)?.unit ?? "";
-
 /** How the energy answers to each lever, the others as advised. */
 export function curvesView(explained, advice) {
   if (!explained) return waiting();
-  const shown = advice.levers.filter((lever) => explained.curves?.[lever.name]?.values.length > 1);
+  const shown = advice.levers.filter((lever) => explained.curves?.[lever.name]?.[ENERGY]?.mean?.length > 1);
   if (!shown.length) return h("p", {}, t("curves.none"));
   return [
     h("div", { class: "small-multiples" }, shown.map((lever) => curveFigure(lever, explained.curves[lever.name]))),
@@ -62,7 +60,7 @@ export function precedentsView(precedents) {
   if (!precedents.length) return h("p", {}, t("precedents.none"));
   const outcomes = [...new Set(precedents.flatMap((one) => Object.keys(one.outcome ?? {})))];
   const places = { energy_kwh_per_t: 0, net_anode_kg_per_t: 1 };
-  const followed = (change, name) => (change ? [`${number(change.before, places[name] ?? 1)} → ${number(change.after, places[name] ?? 1)} `, h("b", {}, number(change.after - change.before, places[name] ?? 1, true))] : "–");
+  const followed = (change, name) => (change ? [`${number(change.before, places[name] ?? 1)} → ${number(change.after, places[name] ?? 1)} `, h("b", {}, change.before === null || change.after === null ? "" : number(change.after - change.before, places[name] ?? 1, true))] : "–");
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": t("part.precedents"), "data-key": "precedents" },

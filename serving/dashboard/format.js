@@ -47,7 +47,7 @@ export function interval(estimate, places, signed = true) {
 }
 
 /** How long until `moment` (ISO): "5 h 12 min"; what is past says so. */
-export function countdown(moment, now = Date.now()) {
+export function countdown(moment, now) {
   const minutes = Math.floor((Date.parse(moment) - now) / 60000);
   if (!Number.isFinite(minutes)) return NOTHING;
   if (minutes < 0) return t("time.over");

@@ -41,7 +41,7 @@ export function healthView() {
       { class: "strip-pane wide" },
       tally(t("health.cells"), bad.length, found.cells.length),
       tally(t("health.signals"), found.signals.filter(troubled).length, found.signals.length),
-      tally(t("health.drift"), drifted.length, found.drift.length),
+      tally(t("health.drift"), drifted.length, found.drift.filter((entry) => entry.psi !== null).length),
       tally(t("health.errors"), unsound.length, found.model_error.length),
       state.payload.simulated && h("strong", { class: "simulated" }, t("simulated.badge")),
     ),
@@ -82,11 +82,13 @@ function findings(rows) {
 
 function drift(rows) {
   if (!rows.length) return h("p", {}, t("health.no_drift"));
-  const sorted = [...rows].sort((a, b) => b.psi - a.psi).slice(0, 20);
+  const judged = rows.filter((row) => row.psi !== null);
+  if (!judged.length) return h("p", {}, t("health.no_drift"));
+  const sorted = judged.sort((a, b) => b.psi - a.psi).slice(0, 20);
   const widest = Math.max(0.25, ...sorted.map((row) => row.psi));
   return [
     scrolled(t("health.drift"), h("table", {}, heads(["feature", "psi", "drawn", "verdict"], ["psi"], "health"), h("tbody", {}, sorted.map((row) => h("tr", {}, h("th", { scope: "row" }, featured(row.feature)), h("td", { class: "n" }, number(row.psi, 3)), h("td", {}, bar(row.psi, widest, 0.2, row.drifted)), h("td", { class: row.drifted ? "attention" : "" }, row.drifted ? [icon("finding"), t("health.drifted")] : t("health.steady"))))))),
-    h("small", { class: "note" }, t("health.psi_note", { n: rows.length })),
+    h("small", { class: "note" }, t("health.psi_note", { n: judged.length })),
   ];
 }
 

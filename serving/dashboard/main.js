@@ -10,7 +10,7 @@ import { openHelp, singleKeys } from "./help.js";
 import { lineView } from "./line.js";
 import { loadSavings, savingsView } from "./savings.js";
 import { signIn } from "./signin.js";
-import { alarm, changed, drawn, refresh, state } from "./store.js";
+import { alarm, changed, drawn, lineNow, refresh, state } from "./store.js";
 import { language, speak, t } from "./words.js";
 import { countdown } from "./format.js";
 
@@ -161,7 +161,7 @@ async function poll() {
 }
 
 function tick() {
-  for (const element of document.querySelectorAll("[data-until]")) element.textContent = countdown(element.dataset.until);
+  for (const element of document.querySelectorAll("[data-until]")) element.textContent = countdown(element.dataset.until, lineNow());
 }
 
 document.documentElement.dataset.theme = localStorage.getItem("superheat.theme") ?? "auto";

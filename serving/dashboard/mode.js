@@ -13,7 +13,7 @@ const mayChange = () => !["viewer", "operator"].includes(state.identity?.role);
 /** The cell's mode, and for an engineer the form that changes it. */
 export function modeView(cell, advice) {
   const id = `mode:${cell.line_id}:${cell.cell_id}`;
-  const now = () => ({ mode: cell.mode, levers: [], reason: "", ...state.drafts[id] });
+  const now = () => ({ mode: cell.mode, levers: cell.mode_levers ?? [], reason: "", ...state.drafts[id] });
   const what = h("p", { class: "note" }, t(`mode.${cell.mode}_what`));
   if (!mayChange()) return [h("p", {}, icon(cell.mode === "advise" ? "move" : cell.mode), " ", h("b", {}, t(`mode.${cell.mode}`))), what, h("p", { class: "note" }, t("mode.engineer"))];
   const names = advice?.levers.map((lever) => lever.name) ?? ["set_voltage_v", "alf3_dose_kg_d", "tap_target_kg", "alumina_feed_kg_d"];
@@ -48,7 +48,7 @@ async function change(cell, wanted, id) {
   if (wanted.mode === "approved") body.levers = wanted.levers;
   try {
     const found = await ask(`/v1/cells/${encodeURIComponent(cell.cell_id)}/mode`, { method: "PUT", body });
-    cell.mode = found.mode;
+    Object.assign(cell, { mode: found.mode, mode_levers: found.levers });
     delete state.drafts[id];
     sketch("", {});
     say(t("mode.recorded"));

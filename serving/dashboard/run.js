@@ -14,7 +14,7 @@ export async function run(cells = null) {
   if (state.run?.busy) return;
   const controller = new AbortController();
   const known = cells?.length ?? state.payload.cells.length;
-  const now = { busy: true, done: 0, total: known, move: 0, hold: 0, abstain: 0, summary: null, controller, stopped: false };
+  const now = { busy: true, done: 0, total: known, move: 0, hold: 0, abstain: 0, refused: 0, summary: null, controller, stopped: false };
   state.run = now;
   silence("run");
   changed();
@@ -31,14 +31,21 @@ export async function run(cells = null) {
   await refresh().catch((error) => alarm(error, null, "cells"));
 }
 
+/** A cell that could not be advised on: told, and the others go on. */
+function refuse(now, { cell_id: cell, error, code }) {
+  now.refused += 1;
+  alarm(Object.assign(new Error(`${cell}: ${error}`), { code }), null, `run-${code}`);
+}
+
 function take(now, part) {
   now.done = part.done ?? now.done;
   now.total = part.total ?? now.total;
   if (part.summary) now.summary = part.summary;
+  for (const refused of Array.isArray(part.refused) ? part.refused : part.refused ? [part.refused] : []) refuse(now, refused);
   for (const advice of part.recommendations ?? (part.recommendation ? [part.recommendation] : [])) {
     now[advice.status] += 1;
     const cell = state.payload.cells.find((one) => one.cell_id === advice.cell_id && one.line_id === advice.line_id);
-    if (cell) Object.assign(cell, { advice, decision: null, expired: Date.parse(advice.expires_at) <= Date.now() });
+    if (cell) Object.assign(cell, { advice, decision: null, expired: false });
   }
   if (part.recommendations) now.done = part.recommendations.length;
   changed();
@@ -47,7 +54,7 @@ function take(now, part) {
 /** The button, or how far the run has come. */
 export function runView() {
   const now = state.run;
-  const tally = now && h("span", { class: "tally" }, ["move", "hold", "abstain"].map((name) => h("span", {}, icon(name), ` ${now[name]} `, h("small", {}, t(`state.${name}`)))));
+  const tally = now && h("span", { class: "tally" }, ["move", "hold", "abstain"].map((name) => h("span", {}, icon(name), ` ${now[name]} `, h("small", {}, t(`state.${name}`)))), now.refused > 0 && h("span", { class: "attention" }, icon("finding"), ` ${now.refused} `, t("run.refused")));
   const start = h(
     "button",
     { type: "button", class: "primary", "data-key": "run", disabled: !mayOperate() || state.payload.state === "off", title: mayOperate() ? null : t("run.not_allowed"), onclick: () => run() },

@@ -22,6 +22,9 @@ export const state = {
   drafts: drafted(),
 };
 
+/** The present moment on the line's own clock: a simulated line lives on the day after its record ends. */
+export const lineNow = () => Date.now() + (state.payload?.ahead || 0);
+
 let listener = () => {};
 let planned = false;
 
@@ -81,9 +84,11 @@ export async function refresh() {
   const wanted = state.view.line;
   const payload = await ask(query("/v1/cells", { line_id: wanted }));
   if (wanted !== state.view.line) return;
-  const lines = [...new Set(payload.cells.map((cell) => cell.line_id))].sort(byName);
+  const lines = payload.lines.map((line) => line.line_id);
   state.lines = [...new Set([...state.lines, ...lines])].sort(byName);
-  if (!wanted && lines.length) state.view.line = lines[0];
+  if (!wanted && lines.length) state.view.line = [...lines].sort(byName)[0];
+  const mine = payload.lines.find((line) => line.line_id === state.view.line);
+  if (mine) Object.assign(payload, mine, { ahead: Date.parse(mine.now) - Date.now() });
   payload.cells = payload.cells.filter((cell) => cell.line_id === state.view.line).sort((a, b) => byName(a.cell_id, b.cell_id));
   state.payload = payload;
   changed();

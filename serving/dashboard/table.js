@@ -5,7 +5,7 @@ import { changes, filtered, measureUnit, measureDigits, measured, moved, savingO
 import { h, icon } from "./dom.js";
 import { countdown, number } from "./format.js";
 import { intervalBar } from "./charts.js";
-import { byName, changed, state } from "./store.js";
+import { byName, changed, lineNow, state } from "./store.js";
 import { reasonWord, t } from "./words.js";
 
 const least = (value) => (value === null || value === undefined ? -Infinity : value);
@@ -60,7 +60,7 @@ function row(cell, widest) {
     h("td", { class: "n extra" }, shownMeasured(cell, "cell_voltage_v")),
     h("td", { class: "n extra" }, shownMeasured(cell, "bath_temperature_c")),
     h("td", { class: "n extra" }, shownMeasured(cell, "noise_mv")),
-    h("td", { class: "n", "data-until": cell.advice && !cell.decision && now !== "expired" ? cell.advice.expires_at : null }, cell.advice && !cell.decision ? (now === "expired" ? t("time.over") : countdown(cell.advice.expires_at)) : "–"),
+    h("td", { class: "n", "data-until": cell.advice && !cell.decision && now !== "expired" ? cell.advice.expires_at : null }, cell.advice && !cell.decision ? (now === "expired" ? t("time.over") : countdown(cell.advice.expires_at, lineNow())) : "–"),
   );
 }
 

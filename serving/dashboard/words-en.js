@@ -116,6 +116,7 @@ export default {
   "run.progress": "Advice received",
   "run.finished": "Advice on {n} cells has come",
   "run.cut": "The answer ended after {done} of {total} cells; those that came are kept. Ask again for the rest.",
+  "run.refused": "refused",
   "run.stopped": "stopped; what came is kept",
   "run.mean": "Energy",
   "run.not_allowed": "Asking for advice takes the role operator",
@@ -172,8 +173,8 @@ export default {
   "outcome.window": "Window",
   "outcome.drawn": "",
 
-  "effects.levers": "What each setpoint's move does, kWh/t (less is better)",
-  "effects.context": "What sets this cell apart from the line's median, kWh/t",
+  "effects.levers": "What each setpoint's move saves, kWh/t",
+  "effects.context": "What this cell's state adds against the line's median, kWh/t",
   "effects.none": "No explanation of the energy is given.",
   "effects.no_move": "Nothing moves.",
   "effects.typical": "typical",

@@ -116,6 +116,7 @@ export default {
   "run.progress": "已收到建议",
   "run.finished": "已收到 {n} 台槽的建议",
   "run.cut": "应答在 {total} 台槽中的第 {done} 台后中断；已收到的予以保留，其余请重新请求。",
+  "run.refused": "被拒绝",
   "run.stopped": "已停止，已收到的予以保留",
   "run.mean": "电耗",
   "run.not_allowed": "请求建议需要操作员角色",
@@ -172,8 +173,8 @@ export default {
   "outcome.window": "要求范围",
   "outcome.drawn": "",
 
-  "effects.levers": "各项调整的作用，kWh/t（越低越好）",
-  "effects.context": "与系列中位数相比的差异来源，kWh/t",
+  "effects.levers": "各项调整的节约，kWh/t",
+  "effects.context": "该槽状态相对系列中位数的增量，kWh/t",
   "effects.none": "没有电耗解释。",
   "effects.no_move": "没有调整。",
   "effects.typical": "典型",

@@ -25,9 +25,15 @@ def explained(line: MadeLine, advice: Recommendation) -> dict[str, Any]:
     moved = [lever for lever in advice.levers if lever.recommended != lever.current]
     weights = np.array([3.0, 1.0, 2.0, 1.0])[: len(moved)]
     saved = advice.saving.energy_kwh_per_t.mean if advice.saving else 0.0
-    shares = -saved * weights / max(1e-9, weights.sum())
+    shares = saved * weights / max(1e-9, weights.sum())
     levers = [
-        {"name": lever.name, "from": lever.current, "to": lever.recommended, "effect": _band(float(share), 9)}
+        {
+            "name": lever.name,
+            "unit": lever.unit,
+            "from": lever.current,
+            "to": lever.recommended,
+            "effect": _band(float(share), 9),
+        }
         for lever, share in zip(moved, shares, strict=True)
     ]
     context = [
@@ -45,7 +51,7 @@ def explained(line: MadeLine, advice: Recommendation) -> dict[str, Any]:
         for name, value, unit, typical, effect in context
     ]
     return {
-        "outcomes": {_ENERGY: {"levers": levers, "context": entries}},
+        "outcomes": {_ENERGY: {"unit": "kWh/t", "levers": levers, "context": entries}},
         "curves": {lever.name: _curve(lever, advice) for lever in advice.levers},
         "precedents": precedents(line, advice),
     }

@@ -224,6 +224,7 @@ class MadeLine:
             "age_d": int(rng.integers(300, 2400)) if self.names.index(name) % 15 != 11 else 48,
             "last_reported": day,
             "mode": self.modes.get(name, "advise"),
+            "mode_levers": [],
             "advice": found.model_dump(mode="json") if found else None,
             "expired": False,
             "decision": self.decisions.get(found.recommendation_id) if found else None,

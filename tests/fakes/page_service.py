@@ -27,17 +27,13 @@ from tests.fakes.page_answers import explained, precedents, quality, savings
 from tests.fakes.page_line import DAYS, LINE, MadeLine
 
 KEYS = {f"key-of-{role.name.lower()}": role for role in Role}
-_MORE = {
-    ("GET", "/v1/cells/{cell_id}"): Role.VIEWER,
-    ("PUT", "/v1/cells/{cell_id}/mode"): Role.ENGINEER,
-}
 
 
 class ByName:
     """Access by the keys above; the rules are the service's own."""
 
     def __init__(self) -> None:
-        self._table = Table({**RULES, **_MORE})
+        self._table = Table(RULES)
 
     def authenticate(self, headers: Mapping[str, str]) -> Identity:
         role = KEYS.get(headers.get("authorization", "").removeprefix("Bearer "))
@@ -89,6 +85,15 @@ class PageService:
                     "ready": True,
                 },
                 "state": "advise",
+                "lines": [
+                    {
+                        "line_id": LINE,
+                        "date": self.line.today.isoformat(),
+                        "now": datetime.datetime.now(datetime.UTC).isoformat(),
+                        "simulated": True,
+                        "currency": "CNY",
+                    }
+                ],
                 "cells": [self.line.cell(name) for name in self.line.names],
             }
         )
@@ -107,7 +112,7 @@ class PageService:
                 "decision": {
                     "action": action,
                     "subject": "shift operator",
-                    "at": "2025-01-01T06:00:00Z",
+                    "decided_at": "2025-01-01T06:00:00Z",
                     "reason": "",
                 },
             }
@@ -126,7 +131,7 @@ class PageService:
         given = await self.noted(request)
         name = request.path_params["cell_id"]
         self.line.modes[name] = given["mode"]
-        return JSONResponse({"cell_id": name, **given})
+        return JSONResponse({"cell_id": name, "levers": [], **given})
 
     async def advise(self, request: Request) -> Response:
         given = await self.noted(request)
@@ -167,7 +172,7 @@ class PageService:
             "levers": given.get("levers"),
             "reason": given.get("reason", ""),
             "subject": request.scope["state"]["identity"].subject,
-            "at": datetime.datetime.now(datetime.UTC).isoformat(),
+            "decided_at": datetime.datetime.now(datetime.UTC).isoformat(),
         }
         self.line.decisions[wanted] = decision
         return JSONResponse(decision)
