@@ -88,7 +88,7 @@ def _parts(advisor: Advisor, context: Context, advice: Recommendation) -> Iterat
             setting[list(kept)] = target[list(kept)]
             if not advisor.window.feasible(current, setting)[0]:
                 continue
-            judged = advisor.judge(context, setting)
+            judged = advisor.judge_part(context, setting)
             members = None if judged.pricing is None else cost_members(judged.outputs, judged.pricing)
             if members is None or judged.held is not None:
                 continue
