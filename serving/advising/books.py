@@ -41,7 +41,7 @@ class Books:
         """
         if not identity.may_see(line_id):
             raise UnknownNameError(
-                f"line {line_id[:64]!r} has no record here; post its rows to /v1/history first"
+                f"line {line_id[:64]!r} has no record here; post its rows as history first"
             )
         return self.record.line(line_id)
 
@@ -71,13 +71,13 @@ class Books:
             InputError: it lies too far from the record, or from today.
         """
         if line.last is None:
-            raise InputError(f"line {line.line_id} has no cell day yet; post cell_days to /v1/history")
+            raise InputError(f"line {line.line_id} has no cell day yet; post cell_days as history")
         today = self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
         date = asked or max(today, line.last + _ONE_DAY)
         if date > line.last + datetime.timedelta(days=MOST_DAYS_BEHIND):
             raise InputError(
                 f"the record of line {line.line_id} ends on {line.last}, {(date - line.last).days} days before"
-                f" {date}; post newer rows to /v1/history"
+                f" {date}; post newer rows as history"
             )
         if date > max(today, line.last + _ONE_DAY) + datetime.timedelta(days=MOST_DAYS_AHEAD):
             raise InputError(
