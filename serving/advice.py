@@ -86,7 +86,7 @@ class Author:
             expected=self._expected(today),
             saving=self._no_saving(),
             support=self._support(today),
-            reasons=(*why, *pin_reasons(self.pins)),
+            reasons=(*why, *_widened(context), *pin_reasons(self.pins)),
         )
 
     def move(self, context: Context, current: Floats, judged: Judged) -> Recommendation:
@@ -101,7 +101,7 @@ class Author:
             saving=saved,
             support=self._support(judged.outputs),
             binding=judged.binding,
-            reasons=tuple(self._reasons(judged, saved, levers)),
+            reasons=(*self._reasons(judged, saved, levers), *_widened(context)),
         )
 
     def _seal(self, context: Context, status: Status, **fields: object) -> Recommendation:
@@ -254,6 +254,11 @@ class Author:
             outcome=meant.meaning_zh,
             window=words_zh,
         )
+
+
+def _widened(context: Context) -> Iterator[Reason]:
+    if context.widening > 1.0:
+        yield reason("widened", {"factor": _rounded(context.widening)})
 
 
 def _window_words(limit: Limit) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from features.errors import InputError
 from features.history import History
 from features.recipe import Recipe
+from serving.widening import is_factor
 
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -28,6 +29,45 @@ class Stuck:
 
 
 @dataclass(frozen=True)
+class Erring:
+    """An outcome that the model has lately mispredicted too much to be followed.
+
+    Attributes:
+        outcome: its name. recent_mae: mean absolute error, in its unit.
+        missed: share of what was measured that lay outside its interval; ``nominal`` is what was promised.
+    """
+
+    outcome: str
+    recent_mae: float
+    missed: float
+    nominal: float
+
+
+@dataclass(frozen=True)
+class RecentErrors:
+    """What the model's recent errors ask of what it says of a cell.
+
+    Attributes:
+        factor: intervals and doubts are so many times as wide as was proved in training, at least 1.
+        withheld: outcomes whose errors are out of hand; with any, nothing is said.
+    """
+
+    factor: float
+    withheld: tuple[Erring, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a factor that would narrow.
+
+        Raises:
+            InputError: as said.
+        """
+        if not is_factor(self.factor):
+            raise InputError(
+                f"recent errors: a factor of {self.factor} widens nothing; give one of at least 1"
+            )
+
+
+@dataclass(frozen=True)
 class Context:
     """One cell on one decision day.
 
@@ -37,6 +77,7 @@ class Context:
         last_reported: the last day with a report; None = never.
         hours_since_anode_change: before the start of D; None = not known or not recorded.
         stuck: instruments that repeat themselves, longest first.
+        errors: what the model's recent errors ask for; None = nothing.
     """
 
     line_id: str
@@ -46,6 +87,12 @@ class Context:
     last_reported: datetime.date | None
     hours_since_anode_change: float | None = None
     stuck: tuple[Stuck, ...] = field(default_factory=tuple)
+    errors: RecentErrors | None = None
+
+    @property
+    def widening(self) -> float:
+        """By how much intervals and doubts are widened."""
+        return 1.0 if self.errors is None else self.errors.factor
 
     def __post_init__(self) -> None:
         """Refuse a row that is no float32 vector.

@@ -113,7 +113,7 @@ def screen(context: Context, manifest: Manifest, settings: GuardSettings) -> lis
         )
         for item in stuck
     ]
-    return found
+    return [*found, *_erring(context)]
 
 
 def standing(outputs: Outputs, manifest: Manifest, settings: GuardSettings) -> list[Reason]:
@@ -272,6 +272,18 @@ def _stale(context: Context, settings: GuardSettings) -> Iterator[Reason]:
     age = (context.date - context.last_reported).days
     if age > settings.max_report_age_d:
         yield reason("stale", {"age_d": age, "limit_d": settings.max_report_age_d})
+
+
+def _erring(context: Context) -> Iterator[Reason]:
+    for entry in context.errors.withheld if context.errors is not None else ():
+        yield _about(
+            "model_error",
+            entry.outcome,
+            recent=entry.recent_mae,
+            unit=OUTCOMES[entry.outcome].unit,
+            missed=entry.missed,
+            nominal=entry.nominal,
+        )
 
 
 def _features(row: NDArray[np.float32], manifest: Manifest) -> Iterator[Reason]:

@@ -1,9 +1,9 @@
 """What others bring to the service: who is asking and may they, and a line's record. Plugged in at the start."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from features.bundle import Manifest
 from features.history import History
@@ -45,18 +45,6 @@ class Named:
     def may_see(self, line_id: str) -> bool:
         """Say yes."""
         return True
-
-
-class ErrorWatch(Protocol):
-    """What compares what a model said with what came of it, outcome by outcome and cell by cell."""
-
-    def counted_in(self, advised: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return ``advised`` (recommendation, context and settings' digest, as the ledger takes them) with the model's
-        recent errors counted in: intervals widened, or nothing said; the context then holds what replays it.
-        """
-
-    def states(self, line_id: str) -> Sequence[Mapping[str, Any]]:
-        """Return how each outcome stands: outcome, recent_mae, training_mae, ratio, days, state."""
 
 
 class RecordFollower(Protocol):

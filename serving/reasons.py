@@ -92,6 +92,11 @@ _ALL = (
         "What the {lever} does rests on physics more than on this plant's record: watch what follows. {why}",
         "{lever}的作用主要依据物理先验而非该厂记录，请关注后续变化。{why}",
     ),
+    Wording(
+        "widened",
+        "The model has lately erred more than was proved: intervals and doubts are {factor:.2f} times as wide.",
+        "模型近期误差大于验证时的水平：区间与不确定度放宽至 {factor:.2f} 倍。",
+    ),
     # Why a cell is held.
     Wording(
         "no_gain",
@@ -180,6 +185,13 @@ _ALL = (
         "not_a_number",
         "The model gives no number for {outcome} on this cell.",
         "模型对该槽的{outcome}没有给出数值。",
+    ),
+    Wording(
+        "model_error",
+        "The model has lately mispredicted {outcome} by {recent:.3g} {unit} on average, and {missed:.0%} of what was"
+        " measured lay outside intervals that promise at most {nominal:.0%}: nothing is advised until it is mended.",
+        "模型近期对{outcome}的平均误差为 {recent:.3g} {unit}，{missed:.0%} 的实测值落在区间之外（承诺不超过"
+        " {nominal:.0%}）：修正之前不给出建议。",
     ),
     Wording(
         "no_helper",

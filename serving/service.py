@@ -18,24 +18,29 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from features.errors import SuperheatError
+from features.history import History
 from serving.access import access_of
 from serving.advising.books import Books, utc
 from serving.advising.counter import Counter
 from serving.advising.desk import WORKER, Desk
+from serving.following import Follower
 from serving.front import Front, Gate, Manner
 from serving.ledger import Ledger
 from serving.ledger.audit import LedgerAudit
 from serving.metrics import Metrics
 from serving.models.drift import DRIFTED
+from serving.models.errors import tell
 from serving.models.house import House
 from serving.models.pool import PoolSettings
 from serving.models.repository import Repository
-from serving.ports import Access, ErrorWatch, RecordFollower
+from serving.ports import Access, HistorySource, RecordFollower
+from serving.record.source import Histories
 from serving.record.store import RecordStore
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
-from serving.routes import advice, cells, page, repository, rest
+from serving.routes import advice, cells, page, repository, rest, savings
 from serving.routes.description import describe
 from serving.settings import Settings
+from serving.verified import SavingsSettings
 
 _LOG = logging.getLogger("superheat.service")
 _AUDIT = logging.getLogger("superheat.audit")
@@ -54,7 +59,6 @@ class Plugged:
     audit: Audit | None = None
     pool: PoolSettings | None = None
     advice_pool: PoolSettings | None = None
-    watch: ErrorWatch | None = None
     follow: RecordFollower | None = None
     now: Callable[[], datetime] = utc
     """Tells the time that advice expires by."""
@@ -72,7 +76,21 @@ class State:
     ledger: Ledger | None
     audit: Audit
     counter: Counter
+    histories: HistorySource
     version: str
+
+    def horizon(self) -> int:
+        """Days over which the served models' outcomes are averaged, the longest of them; the plan's while none is."""
+        served = [self.house.version(name).manifest.horizon_days for name in self.house.names()]
+        return max(served, default=SavingsSettings().horizon_days)
+
+
+class _NoRecord:
+    """The histories of a service without a record."""
+
+    def history(self, line_id: str) -> History | None:
+        """Return None: nothing is known of any line."""
+        return None
 
 
 def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
@@ -104,6 +122,7 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     app.router.routes[:0] = [*protocol, *changes, *page.routes()]
     # Taken over one by one: the table of roles is compared with the routes that the application names.
     app.router.routes += [*advice.router(state.counter, limits).routes, *cells.router(state.counter).routes]
+    app.router.routes += savings.routes(state.ledger, state.histories, horizon=state.horizon).routes
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     manner = Manner(
         settings.access_log == "all", settings.tls_certificate is not None, rest.Lane(protocol).find
@@ -129,6 +148,9 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         settings.waiting,
         command=WORKER,
     )
+    histories = Histories(plugged.record) if plugged.record is not None else _NoRecord()
+    books = _books(settings, plugged, histories)
+    desk = Desk(advising, replaced, house.in_operation)
     return State(
         settings=settings,
         house=house,
@@ -137,17 +159,17 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         access=plugged.access or access_of(settings),
         ledger=plugged.ledger,
         audit=plugged.audit or (LedgerAudit(plugged.ledger) if plugged.ledger else _log_audit),
-        counter=Counter(house, Desk(advising, replaced, house.in_operation), _books(settings, plugged)),
+        counter=Counter(house, desk, books, lambda model, found: tell(metrics, model, found)),
+        histories=histories,
         version=metadata.version("superheat"),
     )
 
 
-def _books(settings: Settings, plugged: Plugged) -> Books | None:
+def _books(settings: Settings, plugged: Plugged, histories: HistorySource) -> Books | None:
     if plugged.ledger is None or plugged.record is None:
         return None
-    return Books(
-        plugged.ledger, plugged.record, settings.record_url, plugged.now, plugged.watch, plugged.follow
-    )
+    follow = plugged.follow or Follower(plugged.ledger, histories)
+    return Books(plugged.ledger, plugged.record, settings.record_url, plugged.now, follow)
 
 
 async def _prove(state: State) -> None:

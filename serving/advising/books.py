@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from features.errors import InputError, UnknownNameError
 from serving.ledger import Ledger
-from serving.ports import ErrorWatch, Identity, RecordFollower
+from serving.ports import Identity, RecordFollower
 from serving.record.store import Line, RecordStore
 
 MOST_DAYS_BEHIND: Final = 60
@@ -24,13 +24,12 @@ def utc() -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Books:
-    """The ledger, the record with its URL, what tells the time, and who watches what becomes of advice."""
+    """The ledger, the record with its URL, what tells the time, and who is told that a record has grown."""
 
     ledger: Ledger
     record: RecordStore
     record_url: str
     now: Callable[[], datetime.datetime] = utc
-    watch: ErrorWatch | None = None
     follow: RecordFollower | None = None
 
     def visible_line(self, identity: Identity, line_id: str) -> Line:

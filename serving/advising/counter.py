@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,9 +15,11 @@ from serving.advising import tasks
 from serving.advising.books import Books
 from serving.advising.cells import decision_values
 from serving.advising.desk import Desk
+from serving.advising.erring import counted_in, read_errors
 from serving.advising.rounds import Outcome, Round, advise
 from serving.ledger import Advised, Decision
 from serving.ledger.entries import SettingsEntry
+from serving.models.errors import LineErrors, states
 from serving.models.house import House, Version
 from serving.models.pool import Pool
 from serving.ports import Identity
@@ -54,9 +56,19 @@ class Known:
 class Counter:
     """Where advice is given out."""
 
-    def __init__(self, house: House, desk: Desk, books: Books | None) -> None:
-        """Advise by the models of ``house`` with the workers of ``desk``, written into ``books``."""
+    def __init__(
+        self,
+        house: House,
+        desk: Desk,
+        books: Books | None,
+        on_errors: Callable[[str, LineErrors], None] = lambda model, found: None,
+    ) -> None:
+        """Advise by the models of ``house`` with the workers of ``desk``, written into ``books``.
+
+        ``on_errors`` is told a model's recent errors on a line whenever they are looked at.
+        """
         self._house = house
+        self._on_errors = on_errors
         self.desk = desk
         self._books = books
         self._known: OrderedDict[tuple[str, str, int, datetime.date], Known] = OrderedDict()
@@ -124,11 +136,31 @@ class Counter:
         if key not in self._known:
             told = {"store": self.books.record_url, "line_id": line.line_id, "date": date.isoformat()}
             answer = await tasks.ask(pool, "contexts", told)
+            self._on_errors(version.manifest.name, read_errors(answer["errors"]))
             self._known[key] = Known(date, tuple(answer["contexts"]), answer["typical"])
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
+
+    async def counted_in(
+        self, pool: Pool, version: Version, contexts: Sequence[Values], identity: Identity
+    ) -> list[Values]:
+        """Return given ``contexts`` with the model's recent errors on their lines, where those have a record."""
+        errors: dict[str, Values] = {}
+        for name in sorted(
+            {context["line_id"] for context in contexts if identity.may_see(context["line_id"])}
+        ):
+            line = await asyncio.to_thread(self.books.line_or_none, name)
+            if line is not None and line.last is not None:
+                date = line.last + datetime.timedelta(days=1)
+                told = {"store": self.books.record_url, "line_id": name, "date": date.isoformat()}
+                errors[name] = await tasks.ask(pool, "errors", told)
+                self._on_errors(version.manifest.name, read_errors(errors[name]))
+        return [
+            counted_in(context, errors[name]) if (name := context["line_id"]) in errors else context
+            for context in contexts
+        ]
 
     async def settle(self, pool: Pool, wish: Wish) -> Values:
         """Return the settings' entry of a wish.
@@ -205,8 +237,9 @@ class Counter:
         told = {"store": books.record_url, "line_id": line_id, "date": date.isoformat()}
         async with self.seat(version) as pool:
             found = await tasks.ask(pool, "quality", told)
-        states = [] if books.watch is None else await asyncio.to_thread(books.watch.states, line_id)
-        return {**found, "model_error": [dict(state) for state in states]}
+        errors = read_errors(found.pop("errors"))
+        self._on_errors(version.manifest.name, errors)
+        return {**found, "model_error": list(states(errors))}
 
     def _version_of(self, model: str, digest: str) -> Version:
         try:

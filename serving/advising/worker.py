@@ -4,10 +4,12 @@ Started like a model's worker (``serving.worker``), on the same wire. The search
 task that needs them: a service with the serving extra alone keeps records and refuses recommendations with the remedy.
 """
 
+from functools import partial
 from pathlib import Path
 
 from features.errors import SuperheatError
 from serving.advising import tasks
+from serving.advising.erring import line_errors
 from serving.advising.record import RecordDesk
 from serving.models.drift import Reference
 from serving.models.wire import Frame
@@ -17,6 +19,7 @@ from serving.worker import proved_rows, refusal, run
 
 _OF_RECORD = {
     "contexts": RecordDesk.contexts,
+    "errors": RecordDesk.errors,
     "card": RecordDesk.card,
     "precedents": RecordDesk.precedents,
     "quality": RecordDesk.quality,
@@ -30,7 +33,7 @@ class AdviceWorker:
     def __init__(self, predictor: Predictor, reference: Reference) -> None:
         """Advise by ``predictor``; ``reference``: the rows that it was proved on."""
         self._predictor = predictor
-        self._record = RecordDesk(predictor.recipe, reference)
+        self._record = RecordDesk(predictor.recipe, reference, partial(line_errors, predictor))
         self._desk: object | None = None
 
     def answer(self, frame: Frame) -> bytes:
@@ -45,10 +48,13 @@ class AdviceWorker:
 
     def _answer(self, frame: Frame) -> dict[str, object]:
         verb, told, payload = tasks.read(frame)
-        if verb == "post":
-            return self._record.post(told, payload)
-        if verb in _OF_RECORD:
-            return _OF_RECORD[verb](self._record, told)
+        try:
+            if verb == "post":
+                return self._record.post(told, payload)
+            if verb in _OF_RECORD:
+                return _OF_RECORD[verb](self._record, told)
+        except ModuleNotFoundError as error:
+            raise _not_installed(error) from error
         found: dict[str, object] = getattr(self._search(), verb)(told)
         return found
 
@@ -57,11 +63,16 @@ class AdviceWorker:
             try:
                 from serving.advising.search import SearchDesk
             except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] not in _SEARCH:
-                    raise
-                raise RefusedError(501, "not_installed", tasks.REMEDY) from error
+                raise _not_installed(error) from error
             self._desk = SearchDesk(self._predictor)
         return self._desk
+
+
+def _not_installed(error: ModuleNotFoundError) -> ModuleNotFoundError | RefusedError:
+    """Return what is told where a library is missing: the remedy for one of the search extra's."""
+    if (error.name or "").partition(".")[0] in _SEARCH:
+        return RefusedError(501, "not_installed", tasks.REMEDY)
+    return error
 
 
 def open_worker(directory: Path, digest: str, max_rows: int) -> AdviceWorker:

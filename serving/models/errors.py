@@ -14,7 +14,6 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc
 
 from features.bundle import LOWER, UPPER, Manifest
 from features.errors import SettingsError
@@ -318,6 +317,9 @@ def _design_effect(missed: Flags, group: NDArray[np.intp]) -> float:
 
 def _tail(share: float, worth: float, nominal: float) -> float:
     """Return the probability of ``share`` or more misses among ``worth`` rows that miss with ``nominal``."""
+    # Of the search extra: the service starts without it, and then advises nothing that could be too sure of itself.
+    from scipy.special import bdtrc
+
     rows = max(int(worth), 1)
     misses = math.floor(share * rows + 1e-9)
     return 1.0 if misses == 0 else float(bdtrc(misses - 1, rows, nominal))

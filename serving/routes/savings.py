@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -86,6 +87,10 @@ def routes(
             raise UnknownNameError(f"there is no record of line {line_id[:64]!r}; post its history first")
         if ledger is None:
             raise RefusedError(503, "no_ledger", "this service keeps no ledger, so nothing can be verified")
+        if find_spec("scipy") is None:
+            raise RefusedError(
+                501, "not_installed", "savings need the search extra: pip install 'superheat[search]'"
+            )
         days = plan.horizon_days if horizon is None else horizon()
         asked = replace(plan, horizon_days=days, block_days=max(plan.block_days, days))
         span = Span(first, last)

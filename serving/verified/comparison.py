@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from serving.verified.panel import Panel
 from serving.verified.settings import SavingsSettings
@@ -94,6 +93,9 @@ class Comparison:
         showed, in its own size. The spread over those is its variance: rows of one cell keep their common fate, and
         so do windows that overlap.
         """
+        # Of the search extra: the service starts without it.
+        from scipy.special import stdtrit
+
         share = weights / weights.sum()
         picked = np.asarray(chosen, dtype=np.intp)
         windows = np.array([self.rows[i].window for i in picked])
