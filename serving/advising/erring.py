@@ -27,7 +27,7 @@ def line_errors(predictor: Predictor, history: History, line_id: str) -> LineErr
 def recent(found: LineErrors, cell_id: str) -> RecentErrors | None:
     """Return what ``found`` asks of what is said of a cell; None where the model is as good as it was proved."""
     withheld = tuple(_erring(found, cell_id, outcome) for outcome in found.withheld(cell_id))
-    factor = found.widening(cell_id)
+    factor = _rounded(found.widening(cell_id))
     return RecentErrors(factor, withheld) if withheld or factor > 1.0 else None
 
 
@@ -35,7 +35,12 @@ def _erring(found: LineErrors, cell_id: str, outcome: str) -> Erring:
     error = found.of(cell_id, outcome)
     if error is None or error.recent_mae is None or error.missed is None:
         raise ValueError(f"outcome {outcome} is withheld with no error known")
-    return Erring(outcome, error.recent_mae, error.missed, error.nominal)
+    told = (_rounded(value) for value in (error.recent_mae, error.missed, error.nominal))
+    return Erring(outcome, *told)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.9g}")
 
 
 def error_values(found: LineErrors, cells: Sequence[str]) -> dict[str, Any]:
