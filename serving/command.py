@@ -94,11 +94,12 @@ def run(arguments: Sequence[str]) -> int:
         from serving.ledger import Ledger
         from serving.logs import configure
         from serving.process import serve
+        from serving.record.store import RecordStore
         from serving.service import Plugged, create_app
 
         configure(settings.log_level)
-        with Ledger(settings.ledger) as book:
-            app = create_app(settings, Plugged(ledger=book))
+        with Ledger(settings.ledger) as book, RecordStore(settings.record_url) as record:
+            app = create_app(settings, Plugged(ledger=book, record=record))
             _say(settings)
             serve(app, app.state.service)
     except InputError as error:

@@ -1,10 +1,11 @@
 """What others bring to the service: who is asking and may they, and a line's record. Plugged in at the start."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from features.bundle import Manifest
 from features.history import History
 from serving.refusals import RefusedError
 
@@ -43,6 +44,25 @@ class Named:
     def may_see(self, line_id: str) -> bool:
         """Say yes."""
         return True
+
+
+class ErrorWatch(Protocol):
+    """What compares what a model said with what came of it, outcome by outcome and cell by cell."""
+
+    def counted_in(self, advised: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return ``advised`` (recommendation, context and settings' digest, as the ledger takes them) with the model's
+        recent errors counted in: intervals widened, or nothing said; the context then holds what replays it.
+        """
+
+    def states(self, line_id: str) -> Sequence[Mapping[str, Any]]:
+        """Return how each outcome stands: outcome, recent_mae, training_mae, ratio, days, state."""
+
+
+class RecordFollower(Protocol):
+    """What is told that a line's record has grown: what became of earlier advice may be known now."""
+
+    def __call__(self, line_id: str, manifest: Manifest, identity: Identity) -> object:
+        """Look at the record of line ``line_id``; called outside the event loop, after each accepted post."""
 
 
 class LoopbackAccess:

@@ -6,7 +6,7 @@ zero is searched once more for the surest saving instead of the largest; if that
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -180,6 +180,47 @@ class Advisor:
         if judged.held is None:
             return self._author.move(context, cell.current, judged)
         return self._author.hold(context, cell.current, cell.today, judged.held)
+
+    def judge(self, context: Context, levers: Mapping[str, float]) -> tuple[Judged, list[Break]]:
+        """Return a person's own setting, ``levers`` of every lever on offer, with its days, and what it breaks.
+
+        It is judged as a found move is: day by day, with the full graph.
+
+        Raises:
+            InputError: nothing can be said of this cell today, or a setting is none of the lever's steps, or today's.
+            SearchError: no order of daily steps reaches it with every limit kept.
+        """
+        blocked = screen(context, self.manifest, self.settings.guard)
+        if blocked:
+            raise InputError(f"cell {context.cell_id} cannot be judged: {blocked[0].text}")
+        cell = self._cell(context)
+        problem = self._problem(cell, 0.0)
+        point = self._point(cell, levers)
+        if np.array_equal(point, problem.home):
+            raise InputError(
+                f"cell {context.cell_id}: the setting is today's; reject the recommendation instead"
+            )
+        stages = safe_path(problem, point, self.settings.hold_days)
+        outputs = self._predict(cell, stages)
+        breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        target = cell.surrogate.levers(point[None, :])[0]
+        return Judged(target, stages, outputs, None, (), None), breaks
+
+    def _point(self, cell: Cell, levers: Mapping[str, float]) -> Points:
+        """Return the grid point (k,) of ``levers``."""
+        nearest = cell.current.copy()
+        for i, (lever, values) in enumerate(
+            zip(self.window.levers, self.window.grid(cell.current), strict=True)
+        ):
+            at = int(np.argmin(np.abs(values - levers[lever.name])))
+            if abs(values[at] - levers[lever.name]) > 1e-6 * lever.resolution:
+                raise InputError(
+                    f"lever {lever.name}: {levers[lever.name]:g} {lever.unit} is none of its settings, {values[0]:g}"
+                    f" to {values[-1]:g} in steps of {lever.resolution:g}; the nearest is {values[at]:g}"
+                )
+            nearest[i] = values[at]
+        point: Points = cell.surrogate.points(nearest[None, :])[0]
+        return point
 
     def problem(self, context: Context, caution: float = 0.0) -> Problem:
         """Return the search problem of ``context``, for a search or a proof outside of advice."""

@@ -101,6 +101,16 @@ class Settings:
         default="sqlite:///runs/service/ledger.db",
         metadata=_says("database of the ledger: sqlite:///FILE or postgresql://..."),
     )
+    record: str = field(
+        default="",
+        metadata=_says("database of posted rows: sqlite:///FILE or postgresql://...; else beside the ledger"),
+    )
+    advice_workers: int = field(
+        default=0, metadata=_says("search processes per version, started when needed; 0 = one a core", 0, 64)
+    )
+    advice_deadline_s: float = field(
+        default=30.0, metadata=_says("seconds for one cell's search or one post of rows", 0.1, 600)
+    )
     rate_per_s: float = field(
         default=2000.0, metadata=_says("requests a second that one key or person may make", 0.01, 1e6)
     )
@@ -145,6 +155,14 @@ class Settings:
                 f"insecure_local with host {self.host!r}: without keys only a loopback address is served;"
                 " create a key (superheat-serve keys create) or listen on 127.0.0.1"
             )
+
+    @property
+    def record_url(self) -> str:
+        """Where posted rows are kept: as set, else a file beside the ledger's, or the ledger's own PostgreSQL."""
+        if self.record or not self.ledger.startswith("sqlite"):
+            return self.record or self.ledger
+        scheme, _, path = self.ledger.partition(":///")
+        return f"{scheme}:///{Path(path).with_name('record.db')}"
 
     @property
     def is_loopback(self) -> bool:
