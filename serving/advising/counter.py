@@ -134,9 +134,11 @@ class Counter:
     async def _judge_errors(self, pool: Pool, version: Version, line: Line) -> None:
         """Look how wrong the model has been on a line, once for each state of its record."""
         key = (version.manifest.digest, line.line_id, line.revision)
-        if key in self._looked or line.last is None:
+        days = self.books.watch_days
+        if key in self._looked or line.last is None or not days:
             return
-        found = LineErrors.read(await tasks.ask(pool, "errors", self._at(line.line_id)))
+        told = {**self._at(line.line_id), "days": days}
+        found = LineErrors.read(await tasks.ask(pool, "errors", told))
         self.books.watch.note(version.manifest.digest, found)
         self._looked = {known for known in self._looked if known[:2] != key[:2]} | {key}
 
