@@ -115,8 +115,8 @@ def test_another_certificate_is_not_believed(service: Running, folder: Path) -> 
 
 def test_without_tls_nothing_is_answered(service: Running) -> None:
     plain = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    plain.request("GET", "/v2/health/live")
     with pytest.raises((http.client.HTTPException, OSError)):
-        plain.request("GET", "/v2/health/live")
         plain.getresponse()
     plain.close()
     grpc = grpc_client.InferenceServerClient(f"127.0.0.1:{service.grpc_port}")
