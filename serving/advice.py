@@ -15,7 +15,7 @@ from features.setpoints import OperatingWindow
 from features.signals import SIGNALS
 from features.stages import Stage
 from serving.context import Context
-from serving.guard import PRACTICE, pin_reasons
+from serving.guard import PRACTICE, error_reason, pin_reasons
 from serving.limits import Limit
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, saving
@@ -257,8 +257,8 @@ class Author:
 
 
 def _widened(context: Context) -> Iterator[Reason]:
-    if context.widening > 1.0:
-        yield reason("widened", {"factor": _rounded(context.widening)})
+    for entry in context.errors.widened if context.errors is not None else ():
+        yield error_reason("model_error_widened", entry)
 
 
 def _window_words(limit: Limit) -> tuple[str, str]:

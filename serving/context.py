@@ -30,30 +30,19 @@ class Stuck:
 
 @dataclass(frozen=True)
 class Erring:
-    """An outcome that the model has lately mispredicted too much to be followed.
+    """An outcome on which the model has lately been wrong more often than was proved.
 
     Attributes:
-        outcome: its name. recent_mae: mean absolute error, in its unit.
+        outcome: its name. days: decision days looked at.
         missed: share of what was measured that lay outside its interval; ``nominal`` is what was promised.
+        factor: its intervals are so many times as wide as was proved, at least 1.
     """
 
     outcome: str
-    recent_mae: float
+    days: int
     missed: float
     nominal: float
-
-
-@dataclass(frozen=True)
-class RecentErrors:
-    """What the model's recent errors ask of what it says of a cell.
-
-    Attributes:
-        factor: intervals and doubts are so many times as wide as was proved in training, at least 1.
-        withheld: outcomes whose errors are out of hand; with any, nothing is said.
-    """
-
     factor: float
-    withheld: tuple[Erring, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a factor that would narrow.
@@ -63,8 +52,19 @@ class RecentErrors:
         """
         if not is_factor(self.factor):
             raise InputError(
-                f"recent errors: a factor of {self.factor} widens nothing; give one of at least 1"
+                f"{self.outcome}: a factor of {self.factor} widens nothing; give one of at least 1"
             )
+
+
+@dataclass(frozen=True)
+class RecentErrors:
+    """What the model's recent errors ask of what it says of a cell: outcomes to be widened, and those out of hand.
+
+    With any of the second kind nothing is said.
+    """
+
+    widened: tuple[Erring, ...] = ()
+    withheld: tuple[Erring, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class Context:
     errors: RecentErrors | None = None
 
     @property
-    def widening(self) -> float:
-        """By how much intervals and doubts are widened."""
-        return 1.0 if self.errors is None else self.errors.factor
+    def widening(self) -> dict[str, float]:
+        """By how much intervals and doubts are widened, by outcome; an outcome that is left out: not at all."""
+        return {} if self.errors is None else {entry.outcome: entry.factor for entry in self.errors.widened}
 
     def __post_init__(self) -> None:
         """Refuse a row that is no float32 vector.

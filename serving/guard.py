@@ -18,7 +18,7 @@ from features.outcomes import OUTCOMES
 from features.setpoints import OperatingWindow
 from features.signals import SIGNALS
 from features.stages import Stage
-from serving.context import Context
+from serving.context import Context, Erring
 from serving.limits import DEFAULT_LIMITS, FLOORS, Limit, check_limits
 from serving.reasons import reason
 from serving.schemas import Reason
@@ -276,14 +276,13 @@ def _stale(context: Context, settings: GuardSettings) -> Iterator[Reason]:
 
 def _erring(context: Context) -> Iterator[Reason]:
     for entry in context.errors.withheld if context.errors is not None else ():
-        yield _about(
-            "model_error",
-            entry.outcome,
-            recent=entry.recent_mae,
-            unit=OUTCOMES[entry.outcome].unit,
-            missed=entry.missed,
-            nominal=entry.nominal,
-        )
+        yield error_reason("model_error", entry)
+
+
+def error_reason(code: str, entry: Erring) -> Reason:
+    """Return the reason ``code`` about an outcome on which the model has lately been wrong."""
+    told = {"days": entry.days, "missed": entry.missed, "nominal": entry.nominal, "factor": entry.factor}
+    return _about(code, entry.outcome, **told)
 
 
 def _features(row: NDArray[np.float32], manifest: Manifest) -> Iterator[Reason]:

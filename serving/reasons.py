@@ -93,9 +93,10 @@ _ALL = (
         "{lever}的作用主要依据物理先验而非该厂记录，请关注后续变化。{why}",
     ),
     Wording(
-        "widened",
-        "The model has lately erred more than was proved: intervals and doubts are {factor:.2f} times as wide.",
-        "模型近期误差大于验证时的水平：区间与不确定度放宽至 {factor:.2f} 倍。",
+        "model_error_widened",
+        "Intervals are {factor:.1f} times wider than proved: over {days:.0f} days {missed:.0%} of {outcome} lay outside"
+        " instead of {nominal:.0%}.",
+        "区间放宽至验证时的 {factor:.1f} 倍：近 {days:.0f} 天{outcome}有 {missed:.0%} 落在区间之外（应为 {nominal:.0%}）。",
     ),
     # Why a cell is held.
     Wording(
@@ -130,6 +131,12 @@ _ALL = (
         "没有任何逐日步骤能在每天都满足约束的前提下到达所得设定，保持当前设定。",
     ),
     # Why nothing is said.
+    Wording(
+        "model_error",
+        "Over {days:.0f} days {missed:.0%} of {outcome} lay outside its interval instead of {nominal:.0%}: the model is not"
+        " trusted on this cell until it is trained again.",
+        "近 {days:.0f} 天{outcome}有 {missed:.0%} 落在预测区间之外（应为 {nominal:.0%}）：重新训练前不采信该槽的模型结果。",
+    ),
     Wording(
         "no_data",
         "The cell has no usable record for this day: it has reported nothing, or a setpoint was never reported.",
@@ -185,13 +192,6 @@ _ALL = (
         "not_a_number",
         "The model gives no number for {outcome} on this cell.",
         "模型对该槽的{outcome}没有给出数值。",
-    ),
-    Wording(
-        "model_error",
-        "The model has lately mispredicted {outcome} by {recent:.3g} {unit} on average, and {missed:.0%} of what was"
-        " measured lay outside intervals that promise at most {nominal:.0%}: nothing is advised until it is mended.",
-        "模型近期对{outcome}的平均误差为 {recent:.3g} {unit}，{missed:.0%} 的实测值落在区间之外（承诺不超过"
-        " {nominal:.0%}）：修正之前不给出建议。",
     ),
     Wording(
         "no_helper",

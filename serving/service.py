@@ -18,12 +18,10 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from features.errors import SuperheatError
-from features.history import History
 from serving.access import access_of
 from serving.advising.books import Books, utc
 from serving.advising.counter import Counter
 from serving.advising.desk import WORKER, Desk
-from serving.following import Follower
 from serving.front import Front, Gate, Manner
 from serving.ledger import Ledger
 from serving.ledger.audit import LedgerAudit
@@ -33,14 +31,12 @@ from serving.models.errors import tell
 from serving.models.house import House
 from serving.models.pool import PoolSettings
 from serving.models.repository import Repository
-from serving.ports import Access, HistorySource, RecordFollower
-from serving.record.source import Histories
+from serving.ports import Access
 from serving.record.store import RecordStore
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
-from serving.routes import advice, cells, page, repository, rest, savings
+from serving.routes import advice, cells, repository, rest, savings
 from serving.routes.description import describe
 from serving.settings import Settings
-from serving.verified import SavingsSettings
 
 _LOG = logging.getLogger("superheat.service")
 _AUDIT = logging.getLogger("superheat.audit")
@@ -59,7 +55,6 @@ class Plugged:
     audit: Audit | None = None
     pool: PoolSettings | None = None
     advice_pool: PoolSettings | None = None
-    follow: RecordFollower | None = None
     now: Callable[[], datetime] = utc
     """Tells the time that advice expires by."""
 
@@ -76,21 +71,7 @@ class State:
     ledger: Ledger | None
     audit: Audit
     counter: Counter
-    histories: HistorySource
     version: str
-
-    def horizon(self) -> int:
-        """Days over which the served models' outcomes are averaged, the longest of them; the plan's while none is."""
-        served = [self.house.version(name).manifest.horizon_days for name in self.house.names()]
-        return max(served, default=SavingsSettings().horizon_days)
-
-
-class _NoRecord:
-    """The histories of a service without a record."""
-
-    def history(self, line_id: str) -> History | None:
-        """Return None: nothing is known of any line."""
-        return None
 
 
 def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
@@ -119,10 +100,10 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     limits = rest.Limits(settings.max_body_bytes, settings.body_timeout_s)
     protocol = rest.routes(state.house, state.gate, state.metrics, limits, state.version)
     changes = repository.routes(state.house, limits, _from_request(state.audit))
-    app.router.routes[:0] = [*protocol, *changes, *page.routes()]
+    app.router.routes[:0] = [*protocol, *changes]
     # Taken over one by one: the table of roles is compared with the routes that the application names.
-    app.router.routes += [*advice.router(state.counter, limits).routes, *cells.router(state.counter).routes]
-    app.router.routes += savings.routes(state.ledger, state.histories, horizon=state.horizon).routes
+    told = (advice.router(state.counter, limits), cells.router(state.counter), savings.router(state.counter))
+    app.router.routes += [route for router in told for route in router.routes]
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     manner = Manner(
         settings.access_log == "all", settings.tls_certificate is not None, rest.Lane(protocol).find
@@ -148,9 +129,6 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         settings.waiting,
         command=WORKER,
     )
-    histories = Histories(plugged.record) if plugged.record is not None else _NoRecord()
-    books = _books(settings, plugged, histories)
-    desk = Desk(advising, replaced, house.in_operation)
     return State(
         settings=settings,
         house=house,
@@ -159,17 +137,16 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         access=plugged.access or access_of(settings),
         ledger=plugged.ledger,
         audit=plugged.audit or (LedgerAudit(plugged.ledger) if plugged.ledger else _log_audit),
-        counter=Counter(house, desk, books, lambda model, found: tell(metrics, model, found)),
-        histories=histories,
+        counter=Counter(house, Desk(advising, replaced, house.in_operation), _books(settings, plugged)),
         version=metadata.version("superheat"),
     )
 
 
-def _books(settings: Settings, plugged: Plugged, histories: HistorySource) -> Books | None:
+def _books(settings: Settings, plugged: Plugged) -> Books | None:
     if plugged.ledger is None or plugged.record is None:
         return None
-    follow = plugged.follow or Follower(plugged.ledger, histories)
-    return Books(plugged.ledger, plugged.record, settings.record_url, plugged.now, follow)
+    urls = (settings.record_url, settings.ledger)
+    return Books(plugged.ledger, plugged.record, *urls, plugged.now, watch_days=settings.watch_days)
 
 
 async def _prove(state: State) -> None:
@@ -197,6 +174,8 @@ async def look(state: State) -> None:
     """Look once at versions, drift and shadow."""
     metrics = state.metrics
     metrics.versions.clear()
+    for errors in state.counter.errors:
+        tell(metrics, errors)
     for name in state.house.names():
         served = state.house.served(name)
         roles = {"current": served.current, "before": served.before, "shadow": served.shadow}

@@ -12,32 +12,33 @@ from features.bundle.graph import MEMBERS
 Floats = NDArray[np.float64]
 
 
-def widened(outputs: Mapping[str, Floats], factor: float) -> dict[str, Floats]:
-    """Return ``outputs`` by name with intervals, and members around their mean, ``factor`` times as wide.
+def widened(outputs: Mapping[str, Floats], factors: Mapping[str, float]) -> dict[str, Floats]:
+    """Return ``outputs`` by name, each outcome's interval and its members' spread as many times as wide as ``factors`` say.
 
-    The bounds of an outcome are widened where its prediction is among ``outputs``. A factor of one changes no bit.
+    The bounds of an outcome are widened about its prediction, which must be among ``outputs``; members about their
+    mean. What ``factors`` leave out keeps every bit.
     """
-    if factor == 1.0:
-        return dict(outputs)
-    return {name: _widened(name, value, outputs, factor) for name, value in outputs.items()}
+    found = dict(outputs)
+    for outcome, factor in factors.items():
+        for end in (LOWER, UPPER):
+            if outcome + end in found:
+                found[outcome + end] = _about(outputs[outcome], outputs[outcome + end], factor)
+        if outcome + MEMBERS in found:
+            members = outputs[outcome + MEMBERS]
+            found[outcome + MEMBERS] = _about(members.mean(axis=-1, keepdims=True), members, factor)
+    return found
 
 
-def needed(output: str) -> str:
-    """Return the output that has to be known for ``output`` to be widened: itself, or the prediction that it bounds."""
-    for end in (LOWER, UPPER):
-        if output.endswith(end):
-            return output.removesuffix(end)
-    return output
-
-
-def _widened(name: str, value: Floats, outputs: Mapping[str, Floats], factor: float) -> Floats:
-    if name.endswith(MEMBERS):
-        centre = value.mean(axis=-1, keepdims=True)
-        return np.asarray(centre + factor * (value - centre))
-    centre = outputs.get(needed(name), value)
-    return value if centre is value else np.asarray(centre + factor * (value - centre))
+def needed(output: str, factors: Mapping[str, float]) -> str:
+    """Return what must be known for ``output`` to be widened: the prediction that it bounds, or itself."""
+    outcome = output.removesuffix(LOWER).removesuffix(UPPER)
+    return outcome if outcome in factors else output
 
 
 def is_factor(factor: float) -> bool:
     """Say whether intervals can be widened by ``factor``."""
     return math.isfinite(factor) and factor >= 1.0
+
+
+def _about(centre: Floats, value: Floats, factor: float) -> Floats:
+    return np.asarray(centre + factor * (value - centre))

@@ -2,14 +2,15 @@
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from features.errors import InputError, UnknownNameError
 from serving.ledger import Ledger
-from serving.ports import Identity, RecordFollower
+from serving.ports import Identity
 from serving.record.store import Line, RecordStore
+from serving.trust import Watch
 
 MOST_DAYS_BEHIND: Final = 60
 """A record that ends longer before the decision is no record of what the line is doing."""
@@ -24,13 +25,18 @@ def utc() -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Books:
-    """The ledger, the record with its URL, what tells the time, and who is told that a record has grown."""
+    """The ledger and the record with their URLs, what tells the time, and what is known of the models' errors.
+
+    ``watch_days``: decision days over which those are looked at; 0 = not at all.
+    """
 
     ledger: Ledger
     record: RecordStore
     record_url: str
+    ledger_url: str
     now: Callable[[], datetime.datetime] = utc
-    follow: RecordFollower | None = None
+    watch: Watch = field(default_factory=Watch)
+    watch_days: int = 56
 
     def visible_line(self, identity: Identity, line_id: str) -> Line:
         """Return a line of the record.

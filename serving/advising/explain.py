@@ -169,7 +169,7 @@ def _strongest(
     ]
 
 
-def _curves(bundle: Bundle, problem: Problem, there: Points, widening: float) -> dict[str, Any]:
+def _curves(bundle: Bundle, problem: Problem, there: Points, widening: Mapping[str, float]) -> dict[str, Any]:
     """Return, for each lever, the energy over its settings with the others as recommended, and what stops it where."""
     found: dict[str, Any] = {}
     for i, lever in enumerate(problem.window.levers):

@@ -2,7 +2,7 @@
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -12,11 +12,9 @@ from features.history import History
 from features.layout import TABLES
 from features.recipe import FeatureTable, Recipe
 from serving.advising.card import Moved, precedents, trends
-from serving.advising.erring import counted_in, error_values
 from serving.advising.quality import DAYS, quality
 from serving.ledger.contexts import context_values, read_context
 from serving.models.drift import DRIFTED, Reference, stability_index
-from serving.models.errors import LineErrors
 from serving.record.folding import contexts_on, history_of
 from serving.record.intake import take
 from serving.record.store import RecordStore
@@ -28,16 +26,9 @@ _ONE_DAY = datetime.timedelta(days=1)
 class RecordDesk:
     """The records that a worker works on; opened once, folded anew when they have changed."""
 
-    def __init__(
-        self, recipe: Recipe, reference: Reference, judge: Callable[[History, str], LineErrors]
-    ) -> None:
-        """Make features by ``recipe``; ``reference``: the rows that the model was proved on.
-
-        ``judge`` tells how wrong the model was of late on a line of a history.
-        """
+    def __init__(self, recipe: Recipe, reference: Reference) -> None:
+        """Make features by ``recipe``; ``reference``: the rows that the model was proved on."""
         self._recipe = recipe
-        self._judge = judge
-        self._judged: OrderedDict[tuple[str, str, int, datetime.date], dict[str, Any]] = OrderedDict()
         self._reference = reference
         self._stores: dict[str, RecordStore] = {}
         self._folded: OrderedDict[tuple[str, str, int, datetime.date | None], History] = OrderedDict()
@@ -52,7 +43,6 @@ class RecordDesk:
         """Return the context of each cell of a line on a date, and the row that is typical of the line."""
         date = datetime.date.fromisoformat(told["date"])
         found = contexts_on(self.history(told, date), self._recipe, date)
-        errors = self.errors(told)
         rows = [context.row for context in found if context.row is not None]
         typical = None
         if rows:
@@ -61,24 +51,7 @@ class RecordDesk:
                 float(np.median(c[np.isfinite(c)])) if np.isfinite(c).any() else None for c in stacked.T
             ]
             typical = middle
-        contexts = [counted_in(context_values(context), errors) for context in found]
-        return {"contexts": contexts, "typical": typical, "errors": errors}
-
-    def errors(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Return how wrong the model was of late, as far as it could be known on a date."""
-        date = datetime.date.fromisoformat(told["date"])
-        store = self._store(told)
-        key = (told["store"], told["line_id"], store.line(told["line_id"]).revision, date)
-        if key not in self._judged:
-            history = self.history(told, date)
-            before = np.datetime64(date, "D") - np.timedelta64(1, "D")
-            known = history if before >= history.dates[-1] else history.until(before)
-            found = self._judge(known, told["line_id"])
-            self._judged[key] = error_values(found, known.cell_ids.tolist())
-            while len(self._judged) > _KEPT:
-                self._judged.popitem(last=False)
-        self._judged.move_to_end(key)
-        return self._judged[key]
+        return {"contexts": [context_values(context) for context in found], "typical": typical}
 
     def card(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return a cell's trends, and days of its line that were like ``advice``'s, where it is given."""
@@ -95,7 +68,7 @@ class RecordDesk:
         """Return what a line's record is worth for a decision on a date, and how its rows differ from the model's."""
         date = datetime.date.fromisoformat(told["date"])
         history = self.history(told, date)
-        return {**quality(history, date), "drift": self._drift(told), "errors": self.errors(told)}
+        return {**quality(history, date), "drift": self._drift(told)}
 
     def _drift(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the stability index of each feature over the line's last rows against the model's parity rows.

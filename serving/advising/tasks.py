@@ -9,7 +9,18 @@ from serving.models.pool import Pool
 from serving.models.wire import Frame, Kind, pack
 
 Verb = Literal[
-    "post", "contexts", "errors", "settle", "advise", "judge", "explain", "card", "precedents", "quality"
+    "post",
+    "contexts",
+    "settle",
+    "advise",
+    "judge",
+    "explain",
+    "card",
+    "precedents",
+    "quality",
+    "follow",
+    "errors",
+    "savings",
 ]
 REMEDY: Final = "recommendations need the search extra: pip install 'superheat[search]'"
 

@@ -4,12 +4,11 @@ Started like a model's worker (``serving.worker``), on the same wire. The search
 task that needs them: a service with the serving extra alone keeps records and refuses recommendations with the remedy.
 """
 
-from functools import partial
 from pathlib import Path
 
 from features.errors import SuperheatError
 from serving.advising import tasks
-from serving.advising.erring import line_errors
+from serving.advising.outcomes import OutcomeDesk
 from serving.advising.record import RecordDesk
 from serving.models.drift import Reference
 from serving.models.wire import Frame
@@ -19,10 +18,14 @@ from serving.worker import proved_rows, refusal, run
 
 _OF_RECORD = {
     "contexts": RecordDesk.contexts,
-    "errors": RecordDesk.errors,
     "card": RecordDesk.card,
     "precedents": RecordDesk.precedents,
     "quality": RecordDesk.quality,
+}
+_OF_OUTCOMES = {
+    "follow": OutcomeDesk.follow,
+    "errors": OutcomeDesk.errors,
+    "savings": OutcomeDesk.savings,
 }
 _SEARCH = frozenset({"optuna", "cmaes", "scipy", "highspy"})
 
@@ -33,7 +36,8 @@ class AdviceWorker:
     def __init__(self, predictor: Predictor, reference: Reference) -> None:
         """Advise by ``predictor``; ``reference``: the rows that it was proved on."""
         self._predictor = predictor
-        self._record = RecordDesk(predictor.recipe, reference, partial(line_errors, predictor))
+        self._record = RecordDesk(predictor.recipe, reference)
+        self._outcomes = OutcomeDesk(predictor, self._record)
         self._desk: object | None = None
 
     def answer(self, frame: Frame) -> bytes:
@@ -48,13 +52,12 @@ class AdviceWorker:
 
     def _answer(self, frame: Frame) -> dict[str, object]:
         verb, told, payload = tasks.read(frame)
-        try:
-            if verb == "post":
-                return self._record.post(told, payload)
-            if verb in _OF_RECORD:
-                return _OF_RECORD[verb](self._record, told)
-        except ModuleNotFoundError as error:
-            raise _not_installed(error) from error
+        if verb == "post":
+            return self._record.post(told, payload)
+        if verb in _OF_RECORD:
+            return _OF_RECORD[verb](self._record, told)
+        if verb in _OF_OUTCOMES:
+            return _OF_OUTCOMES[verb](self._outcomes, told)
         found: dict[str, object] = getattr(self._search(), verb)(told)
         return found
 
@@ -63,16 +66,11 @@ class AdviceWorker:
             try:
                 from serving.advising.search import SearchDesk
             except ModuleNotFoundError as error:
-                raise _not_installed(error) from error
+                if (error.name or "").partition(".")[0] not in _SEARCH:
+                    raise
+                raise RefusedError(501, "not_installed", tasks.REMEDY) from error
             self._desk = SearchDesk(self._predictor)
         return self._desk
-
-
-def _not_installed(error: ModuleNotFoundError) -> ModuleNotFoundError | RefusedError:
-    """Return what is told where a library is missing: the remedy for one of the search extra's."""
-    if (error.name or "").partition(".")[0] in _SEARCH:
-        return RefusedError(501, "not_installed", tasks.REMEDY)
-    return error
 
 
 def open_worker(directory: Path, digest: str, max_rows: int) -> AdviceWorker:

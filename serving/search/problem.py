@@ -87,13 +87,13 @@ class Objective:
 class Goal:
     """What is wanted and what must hold: objective, predicted limits, and the least support.
 
-    ``widening``: intervals and the members' disagreement count so many times as wide as they are answered.
+    ``widening``: outcome -> its interval and its members' disagreement count so many times as wide as answered.
     """
 
     objective: Objective
     limits: tuple[Limit, ...] = ()
     support: float = 0.0
-    widening: float = 1.0
+    widening: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse two windows for one outcome, and a widening that narrows.
@@ -102,8 +102,8 @@ class Goal:
             SettingsError: as said.
         """
         check_limits(self.limits)
-        if not is_factor(self.widening):
-            raise SettingsError(f"goal: widening is {self.widening}; give a number of at least 1")
+        if not all(is_factor(factor) for factor in self.widening.values()):
+            raise SettingsError(f"goal: widening is {dict(self.widening)}; give numbers of at least 1")
 
 
 @dataclass(frozen=True)
@@ -221,8 +221,7 @@ class Problem:
         names += [side.output for limit in self.limits for side in limit.sides]
         if self.goal.objective.caution:
             names += [name + MEMBERS for name in self._members]
-        if self.goal.widening > 1.0:
-            names += [needed(name) for name in names]
+        names += [needed(name, self.goal.widening) for name in names]
         return tuple(dict.fromkeys(names))
 
     def _answers(self, points: Points) -> dict[str, Floats]:

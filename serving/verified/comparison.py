@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.student import quantile
 from serving.verified.panel import Panel
 from serving.verified.settings import SavingsSettings
 
@@ -93,9 +94,6 @@ class Comparison:
         showed, in its own size. The spread over those is its variance: rows of one cell keep their common fate, and
         so do windows that overlap.
         """
-        # Of the search extra: the service starts without it.
-        from scipy.special import stdtrit
-
         share = weights / weights.sum()
         picked = np.asarray(chosen, dtype=np.intp)
         windows = np.array([self.rows[i].window for i in picked])
@@ -110,7 +108,7 @@ class Comparison:
         spread -= np.tensordot(through, scatter.learnt, axes=1)
         count = scatter.draws.shape[1]
         variance = float(((spread - spread.mean(axis=1, keepdims=True)) ** 2).sum() / (count - 1))
-        reach = float(stdtrit(count - 1, 0.5 + self.confidence / 2)) * np.sqrt(variance)
+        reach = quantile(count - 1, 0.5 + self.confidence / 2) * float(np.sqrt(variance))
         mean = float(share @ self.saving[picked])
         return Effect(mean, mean - reach, mean + reach)
 

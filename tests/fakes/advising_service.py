@@ -60,7 +60,9 @@ class Advising:
 
 
 @contextmanager
-def advising(folder: Path, *flags: str, fill: bool = True, bundle: Path | None = None) -> Iterator[Advising]:
+def advising(
+    folder: Path, *flags: str, fill: bool = True, program: str = "", bundle: Path | None = None
+) -> Iterator[Advising]:
     """Run the service over ``folder``, with the first days of the sample posted."""
     store = KeyStore(folder / "keys.json")
     keys = {role.name.lower(): store.create(Wanted(role.name.lower(), role))[0] for role in Role}
@@ -75,7 +77,7 @@ def advising(folder: Path, *flags: str, fill: bool = True, bundle: Path | None =
         "--drain-s",
         "0",
     )
-    with serving(*books, *where, "--advice-workers", "2", *flags) as running:
+    with serving(*books, *where, "--advice-workers", "2", *flags, program=program) as running:
         found = Advising(running, keys, folder)
         if fill:
             body = posted(rows_of(samples(), cells=CELLS, days=DAYS))

@@ -1,7 +1,6 @@
 """A simulated line that goes on living while it is advised: what its meters post, and its levers set as advised."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +58,13 @@ class LivedLine:
         return middle, float(np.quantile(np.abs(known - middle), 0.9))
 
 
-@cache
-def _wide() -> dict[str, float]:
-    return {name: level for name, level in LEVELS.items()}
-
-
 def model(where: Path, level: Mapping[str, float], half_width: Mapping[str, float]) -> Path:
     """Write a model of the line: the voltage saves energy, every other outcome stands at its level."""
     shares: list[Any] = [lambda moves, share=share: share * SAVES * moves for share in _DISAGREE]
     planted = fitted_model(
         {"energy_kwh_per_t": {"set_voltage_v": shares}},
         levels=level,
-        half_widths={**_wide(), **half_width},
+        half_widths={**LEVELS, **half_width},
     )
     write_bundle(planted, where, fitted.rows(120, seed=1), Label(name="potline"))
     return where

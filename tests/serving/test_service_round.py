@@ -1,5 +1,6 @@
 """The whole round on a running service and a simulated line: advised, done, followed up, verified; errors counted in."""
 
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from serving.predictor import Predictor
 from tests.fakes.advising_service import Advising, advising
 from tests.fakes.lived_line import SAVES, LivedLine, model, path_of
 
-CELLS, BEFORE, AFTER = 20, 45, 23
+CELLS, MOVED, BEFORE, AFTER = 16, 6, 45, 23
 LINE = {"line_id": "L1"}
 OUTCOME = "mean_superheat_c"
 """Differs from day to day more than from cell to cell, so that a line's errors are soon told from chance."""
@@ -36,18 +37,23 @@ def require(told: tuple[int, Any]) -> Any:
     return answer
 
 
+def metrics(service: Advising) -> str:
+    told = {"authorization": f"Bearer {service.keys['viewer']}"}
+    return service.running.get("/metrics", headers=told)[2].decode()
+
+
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Round, Advising]]:
-    """A service on which a line was advised and then lived on, eight cells moved as they were advised."""
+    """A service on which a line was advised and then lived on, some cells moved as they were advised."""
     folder = tmp_path_factory.mktemp("round")
     line = LivedLine(CELLS)
     line.live(BEFORE)
     sound = model(folder / "sound", {}, {})
-    with advising(folder, fill=False, bundle=sound) as service:
+    with advising(folder, "--drift-period-s", "1", fill=False, bundle=sound) as service:
         require(service.ask("POST", "/v1/history", line.post()))
         answer = require(service.ask("POST", "/v1/recommendations", LINE))
         advised = {advice["cell_id"]: advice for advice in answer["recommendations"]}
-        accepted = [cell for cell, advice in advised.items() if advice["status"] == "move"][:8]
+        accepted = [cell for cell, advice in advised.items() if advice["status"] == "move"][:MOVED]
         for cell in accepted:
             where = f"/v1/recommendations/{advised[cell]['recommendation_id']}/decision"
             require(service.ask("POST", where, {"action": "accept"}))
@@ -58,7 +64,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Round, Adv
 
 def test_what_was_done_and_what_followed_stand_in_the_ledger(lived: tuple[Round, Advising]) -> None:
     found, service = lived
-    assert len(found.accepted) == 8
+    assert len(found.accepted) == MOVED
     for cell, advice in found.advised.items():
         told = require(service.ask("GET", f"/v1/recommendations/{advice['recommendation_id']}", who="viewer"))
         assert told["expired"] is True
@@ -70,7 +76,7 @@ def test_what_was_done_and_what_followed_stand_in_the_ledger(lived: tuple[Round,
         assert told["measured"]["first"] == advice["date"]
     with service.ledger as ledger:
         assert ledger.verify().intact
-        assert len(ledger.records("applied")) == 8
+        assert len(ledger.records("applied")) == MOVED
         assert {record.content.subject.split("/")[0] for record in ledger.records("measured")} == {"operator"}
 
 
@@ -84,7 +90,7 @@ def test_savings_are_told_promised_beside_realised(lived: tuple[Round, Advising]
     # Forty millivolts of five hundred kiloamperes are some 125 kWh/t; the interval must know it.
     assert realised["lower"] < 125 < realised["upper"]
     assert 50 < realised["mean"] < 200
-    assert line["cell_days"] == 8 * 7
+    assert line["cell_days"] == MOVED * 7
     assert {cell["cell_id"] for cell in told["cells"] if cell["accepted"]} == set(found.accepted)
     assert all(cell["recommendations"] == 1 for cell in told["cells"])
     assert [week["week"][:4] for week in told["weeks"]] == ["2024"] * len(told["weeks"])
@@ -96,11 +102,11 @@ def test_a_sound_model_is_told_so_and_its_advice_is_made_again(lived: tuple[Roun
     states = require(service.ask("POST", "/v1/quality", LINE, who="viewer"))["model_error"]
     assert {state["state"] for state in states} == {"sound"}
     assert min(state["days"] for state in states if state["recent_mae"] is not None) > 7
-    _, _, text = service.running.get(
-        "/metrics", headers={"authorization": f"Bearer {service.keys['viewer']}"}
-    )
     gauge = 'superheat_interval_widening{line="L1",model="potline",outcome="energy_kwh_per_t"} 1.0'
-    assert gauge in text.decode()
+    until = time.monotonic() + 20
+    while gauge not in metrics(service):
+        assert time.monotonic() < until
+        time.sleep(0.1)
     predictor = Predictor.open(found.bundle)
     with service.ledger as ledger:
         for advice in found.advised.values():
@@ -133,21 +139,15 @@ def test_errors_widen_what_is_said_or_silence_it(lived: tuple[Round, Advising], 
                 for one in advice:
                     again = replay(ledger, one["recommendation_id"], predictor)
                     assert again.equal, again.differences
-    factors = set()
     for cell, sound in told["sound"].items():
         if sound["status"] != "move":
             continue
         wide, silent = told["widened"][cell], told["withheld"][cell]
         assert wide["status"] == "move"
-        reasons = {reason["code"]: reason["evidence"] for reason in wide["reasons"]}
-        factor = reasons["widened"]["factor"]
-        for one in ("energy_kwh_per_t", "cost_per_t"):
-            mine, theirs = wide["saving"][one], sound["saving"][one]
-            assert mine["mean"] == pytest.approx(theirs["mean"], rel=1e-6)
-            ratio = (mine["mean"] - mine["lower"]) / (theirs["mean"] - theirs["lower"])
-            assert ratio == pytest.approx(factor, rel=1e-4)
-        factors.add(factor)
+        assert wide["saving"] == sound["saving"]
+        factor = next(r for r in wide["reasons"] if r["code"] == "model_error_widened")["evidence"]["factor"]
+        assert 1.1 < factor < 2.6
+        around = wide["expected"][OUTCOME]
+        assert around["upper"] - around["recommended"] == pytest.approx(factor * reach / 1.5, rel=1e-6)
         assert (silent["status"], silent["levers"], silent["saving"]) == ("abstain", [], None)
-        assert "model_error" in {reason["code"] for reason in silent["reasons"]}
-    assert min(factors) > 1.1
-    assert max(factors) < 2.6
+        assert silent["reasons"][0]["code"] == "model_error"
