@@ -1,9 +1,11 @@
 """Advice over REST on a running service: from rows to recommendations, decisions and cards, by role and by line."""
 
+import datetime
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -285,7 +287,8 @@ def test_the_map_and_a_card(service: Advising) -> None:
     assert status == 200
     assert (told["simulated"], told["currency"], told["date"]) == (True, "CNY", DAY)
     assert told["model"]["ready"] is True
-    assert told["lines"][0].pop("now").startswith(DAY)
+    now = datetime.datetime.fromisoformat(told["lines"][0].pop("now"))
+    assert now.astimezone(ZoneInfo("Asia/Shanghai")).date().isoformat() == DAY
     assert told["lines"] == [{"line_id": "L1", "date": DAY, "simulated": True, "currency": "CNY"}]
     cells = {cell["cell_id"]: cell for cell in told["cells"]}
     assert cells["L1-002"]["advice"] == advice
