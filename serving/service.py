@@ -33,7 +33,7 @@ from serving.models.repository import Repository
 from serving.ports import Access, ErrorWatch, RecordFollower
 from serving.record.store import RecordStore
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
-from serving.routes import advice, cells, repository, rest
+from serving.routes import advice, cells, page, repository, rest
 from serving.routes.description import describe
 from serving.settings import Settings
 
@@ -101,7 +101,7 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     limits = rest.Limits(settings.max_body_bytes, settings.body_timeout_s)
     protocol = rest.routes(state.house, state.gate, state.metrics, limits, state.version)
     changes = repository.routes(state.house, limits, _from_request(state.audit))
-    app.router.routes[:0] = [*protocol, *changes]
+    app.router.routes[:0] = [*protocol, *changes, *page.routes()]
     # Taken over one by one: the table of roles is compared with the routes that the application names.
     app.router.routes += [*advice.router(state.counter, limits).routes, *cells.router(state.counter).routes]
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
