@@ -82,6 +82,7 @@ RULES: Final[Mapping[tuple[str, str], Role]] = {
     ("POST", f"{_KEPT}/shadow"): Role.ENGINEER,
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/openapi.json"): Role.VIEWER,
+    ("GET", "/v1/session"): Role.VIEWER,
     ("GET", "/v1/cells"): Role.VIEWER,
     ("GET", "/v1/cells/{cell_id}"): Role.VIEWER,
     ("PUT", "/v1/cells/{cell_id}/mode"): Role.ENGINEER,

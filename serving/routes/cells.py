@@ -140,6 +140,7 @@ def _line_info(counter: Counter, line_id: str, version: Version | None) -> dict[
     return {
         "line_id": line_id,
         "date": date.isoformat() if date else None,
+        "now": counter.books.time_at(line).isoformat(),
         "simulated": plant.simulated if plant else False,
         "currency": plant.currency if plant else _CURRENCY,
     }

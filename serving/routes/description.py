@@ -180,6 +180,7 @@ def _protocol() -> list[tuple[str, str, str, dict[str, Any] | None, dict[str, An
         ("/v2/health/live", "get", "Server live", None, _OBJECT),
         ("/v2/health/ready", "get", "Server ready", None, _OBJECT),
         ("/v2", "get", "Server metadata", None, _OBJECT),
+        ("/v1/session", "get", "Who is asking", None, _OBJECT),
         ("/v2/repository/index", "post", "Repository index", _ref("IndexRequest"), _LIST),
         ("/v2/repository/models/{model}", "get", "Versions in operation", None, _OBJECT),
         ("/v2/repository/models/{model}/drift", "get", "Drift of each feature", None, _OBJECT),

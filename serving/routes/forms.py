@@ -252,10 +252,11 @@ class CellCard(Cell):
 
 
 class LineInfo(_Out):
-    """A line that the asker may see; ``date``: the day that would be decided on."""
+    """A line that the asker may see; ``date``: the day that would be decided on, ``now``: by the line's own clock."""
 
     line_id: str
     date: datetime.date | None
+    now: AwareDatetime
     simulated: bool
     currency: str
 

@@ -1,0 +1,98 @@
+// What the page knows, in one place; whoever changes it says so, and it is drawn once a frame.
+
+import { ask, query } from "./api.js";
+
+const KEPT = "superheat.drafts";
+
+export const state = {
+  identity: null,
+  payload: null, // the answer of /v1/cells for the line that is shown
+  lines: [],
+  quality: null,
+  savings: null,
+  span: { first: "", last: "" },
+  view: { line: "", page: "line", cell: "" },
+  measure: "cost",
+  filter: { text: "", status: "all" },
+  sort: { by: "saving", down: true },
+  run: null,
+  details: null, // the answer of /v1/cells/{cell} of the open card
+  explained: null,
+  alerts: [],
+  drafts: drafted(),
+};
+
+/** The present moment on the line's own clock: a simulated line lives on the day after its record ends. */
+export const lineNow = () => Date.now() + (state.payload?.ahead || 0);
+
+let listener = () => {};
+let planned = false;
+
+/** Call `draw` after every change, at most once a frame. */
+export function drawn(draw) {
+  listener = draw;
+}
+
+export function changed() {
+  if (planned) return;
+  planned = true;
+  requestAnimationFrame(() => {
+    planned = false;
+    listener();
+  });
+}
+
+/** Show a refusal or failure; `again` is what "try again" does. */
+export function alarm(error, again = null, where = "") {
+  if (error.name === "AbortError") return;
+  state.alerts = state.alerts.filter((entry) => entry.where !== where || !where);
+  state.alerts.push({ message: error.message, code: error.code ?? "", requestId: error.requestId ?? "", again, where });
+  state.alerts = state.alerts.slice(-4);
+  if (!("code" in error)) console.error(error);
+  changed();
+}
+
+export function silence(where) {
+  state.alerts = state.alerts.filter((entry) => entry.where !== where);
+}
+
+function drafted() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+  } catch {
+    return {};
+  }
+}
+
+/** What was typed about a recommendation and not yet recorded; it survives refusals and reloads. */
+export function draft(id) {
+  return state.drafts[id] ?? { action: "", reason: "", levers: {} };
+}
+
+export function sketch(id, part) {
+  state.drafts[id] = { ...draft(id), ...part };
+  sessionStorage.setItem(KEPT, JSON.stringify(state.drafts));
+}
+
+export function discard(id) {
+  delete state.drafts[id];
+  sessionStorage.setItem(KEPT, JSON.stringify(state.drafts));
+}
+
+/** Ask for the cells of the line that is shown. */
+export async function refresh() {
+  const wanted = state.view.line;
+  const payload = await ask(query("/v1/cells", { line_id: wanted }));
+  if (wanted !== state.view.line) return;
+  const lines = payload.lines.map((line) => line.line_id);
+  state.lines = [...new Set([...state.lines, ...lines])].sort(byName);
+  if (!wanted && lines.length) state.view.line = [...lines].sort(byName)[0];
+  const mine = payload.lines.find((line) => line.line_id === state.view.line);
+  if (mine) Object.assign(payload, mine, { ahead: Date.parse(mine.now) - Date.now() });
+  payload.cells = payload.cells.filter((cell) => cell.line_id === state.view.line).sort((a, b) => byName(a.cell_id, b.cell_id));
+  state.payload = payload;
+  changed();
+}
+
+/** Order names as people count: L1-2 before L1-10. */
+export const byName = new Intl.Collator("en", { numeric: true }).compare;
