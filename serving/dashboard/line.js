@@ -51,8 +51,8 @@ function strip() {
   return [
     figure(t("strip.cells"), number(cells.length)),
     figure(t("strip.open"), number(found.move), "", t("strip.decided", { n: decided })),
-    figure(t("strip.cost"), number(cost, 1), cost === null ? "" : moneyUnit(), t("strip.if_all")),
-    figure(t("strip.energy"), number(energy, 0), energy === null ? "" : "kWh/t", t("strip.if_all")),
+    figure(t("strip.cost"), number(cost, 1), cost === null ? "" : moneyUnit(), cost === null ? "" : t("strip.if_all")),
+    figure(t("strip.energy"), number(energy, 0), energy === null ? "" : "kWh/t", energy === null ? "" : t("strip.if_all")),
     runView(),
   ];
 }

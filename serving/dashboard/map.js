@@ -42,7 +42,7 @@ export function rowsOf(cells, columns) {
 function size(count, width) {
   const half = Math.ceil(count / 2);
   const room = width - LABEL;
-  const least = count <= 40 && width > 620 ? 39 : count <= 80 ? 46 : 40;
+  const least = count <= 40 && width > 560 ? 34 : count <= 80 ? 46 : 40;
   const columns = Math.max(1, Math.min(half, Math.floor((room + GAP) / (least + GAP))));
   const even = Math.ceil(half / Math.ceil(half / columns));
   return { columns: even, tile: Math.min(76, Math.floor((room + GAP) / even) - GAP) };
