@@ -100,7 +100,7 @@ export function trend({ dates, set, measured, aim, label, look }, width, height 
   const values = [...(set ?? []), ...(measured ?? []), aim].filter((value) => Number.isFinite(value));
   const pad = values.length ? (Math.max(...values) - Math.min(...values)) * 0.06 : 0;
   const [low, high] = values.length ? [Math.min(...values) - pad, Math.max(...values) + pad] : [0, 1];
-  const axis = ticks(low, high, 3);
+  const axis = ticks(low, high, 4);
   const bottom = Math.min(low, ...axis.values);
   const upper = Math.max(high, ...axis.values);
   const x = scale(0, Math.max(1, dates.length - 1), box.left, width - box.right);

@@ -51,7 +51,7 @@ function curveFigure(lever, found) {
   const label = t("curves.label", { lever: t(`lever.${lever.name}`) });
   const given = { values: found.values, mean, lower, upper, current: lever.current, recommended: lever.recommended, limits: found.limit, label, places: Math.min(2, digits(lever.unit)) };
   const limits = [...new Set((found.limit ?? []).map((limit) => constrained(limit.constraint)))];
-  return h("figure", {}, h("figcaption", {}, h("b", {}, t(`lever.${lever.name}`)), h("small", {}, ` ${unit(lever.unit)} → kWh/t`)), fitted(h("div", { class: "chart" }), (width) => curve(given, width)), limits.length > 0 && h("small", { class: "note" }, `${t("key.limit")}: ${limits.join(", ")}`));
+  return h("figure", {}, h("figcaption", {}, h("b", {}, t(`lever.${lever.name}`)), h("small", {}, ` ${unit(lever.unit)} → kWh/t`)), fitted("chart", (width) => curve(given, width)), limits.length > 0 && h("small", { class: "note" }, `${t("key.limit")}: ${limits.join(", ")}`));
 }
 
 /** Days of the line's own history that were most like today and moved the same way, with what followed. */

@@ -166,7 +166,7 @@ const key = (css, mark, text) => h("span", { class: "key" }, h("span", { class: 
 export function mapView() {
   const chosen = state.payload.cells.find((cell) => cell.cell_id === (state.view.cell || roving));
   return [
-    fitted(h("div", { class: "hall-host" }), draw),
+    fitted("hall-host", draw),
     h("p", { class: "readout" }, chosen ? sentence(chosen) : t("map.hint")),
     h("div", { class: "legend" }, legend()),
     state.view.cell ? null : limitsView(),

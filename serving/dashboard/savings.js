@@ -98,7 +98,7 @@ function weeks(found) {
       h("div", { class: "choices", role: "radiogroup", "aria-label": t("savings.by_week") }, Object.keys(KINDS).map((name) => h("label", { class: `choice ${kind === name ? "chosen" : ""}` }, h("input", { type: "radio", name: "kind", value: name, checked: kind === name, "data-key": `kind-${name}`, onchange: pick }), t(`savings.${name}`)))),
       h("span", { class: "note" }, unitOf(kind)),
     ),
-    shown.length ? fitted(h("div", { class: "chart" }), (width) => pairs({ names: shown.map((week) => week.week), first, second, label: t("savings.chart"), look }, width)) : h("p", {}, t("savings.no_weeks")),
+    shown.length ? fitted("chart wide-chart", (width) => pairs({ names: shown.map((week) => week.week), first, second, label: t("savings.chart"), look }, width)) : h("p", {}, t("savings.no_weeks")),
     readout,
     chartKey([["promised", t("savings.promised")], ["realised", t("savings.realised")], ["whisker", t("key.interval")]]),
     h(

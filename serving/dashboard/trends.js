@@ -30,7 +30,7 @@ export function trendsView(details, advice) {
   const figures = names.map((name) => {
     const readout = h("span", { class: "value", "aria-live": "off" }, written(signals[name], dates.length - 1));
     readouts.set(name, readout);
-    const host = fitted(h("div", { class: "chart" }), (width) => {
+    const host = fitted("chart", (width) => {
       const chart = trend({ dates, ...signals[name], aim: aimOf(advice, name), label: t("trends.label", { name: titled(name), days: dates.length }), look }, width);
       charts.set(name, chart);
       return chart;

@@ -389,8 +389,8 @@ export default {
 
   "time.over": "已过期",
   "time.minutes": "{m} 分",
-  "time.hours": "{h} 时 {m} 分",
-  "time.days": "{d} 天 {h} 时",
+  "time.hours": "{h}时{m}分",
+  "time.days": "{d}天{h}时",
 
   "error.code": "代码",
   "error.again": "重试",

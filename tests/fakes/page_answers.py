@@ -65,6 +65,7 @@ def _curve(lever: Any, advice: Recommendation) -> dict[str, Any]:
     reach = 30 + 60 * np.abs(part)
     limit = [{"value": float(values[5]), "constraint": "mean_noise_mv.high"}]
     return {
+        "unit": lever.unit,
         "values": [round(float(v), 4) for v in values],
         _ENERGY: {
             "mean": mean.round(1).tolist(),

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from serving.access.roles import RULES, Identity, Role, Table, require
 from serving.front import Front, Gate, Manner
 from serving.metrics import Metrics
-from serving.refusals import RefusedError, of_status
+from serving.refusals import RefusedError, body, of_status
 from serving.routes import page
 from tests.fakes.page_answers import explained, precedents, quality, savings
 from tests.fakes.page_line import DAYS, LINE, MadeLine
@@ -110,6 +110,8 @@ class PageService:
                 "date": (self.line.today - datetime.timedelta(days=7 * (k + 1))).isoformat(),
                 "status": "move",
                 "decision": {
+                    "recommendation_id": f"{k:032x}",
+                    "levers": {"set_voltage_v": 3.874} if action == "modify" else None,
                     "action": action,
                     "subject": "shift operator",
                     "decided_at": "2025-01-01T06:00:00Z",
@@ -205,7 +207,20 @@ class PageService:
             Route("/v1/quality", self.quality, methods=["POST"]),
             Route("/v1/savings", self.savings),
         ]
-        return Front(Starlette(routes=routes), Gate(64), ByName(), Metrics(), Manner())
+        return Front(
+            Starlette(routes=routes, exception_handlers={RefusedError: _refused}),
+            Gate(64),
+            ByName(),
+            Metrics(),
+            Manner(),
+        )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RefusedError):
+        raise error
+    content = body(error, request.scope["state"]["request_id"])
+    return Response(content, error.status, media_type="application/json")
 
 
 @contextmanager
