@@ -79,9 +79,11 @@ def test_the_line_is_a_map_and_a_table_of_its_cells(page: Browser, service: Page
     names = page.run(
         "[...document.querySelectorAll('.hall-row')].map(r => [...r.querySelectorAll('[data-cell]')].map(t => t.dataset.cell))"
     )
-    assert names[0][0] == "L1-001" and names[1][0] == "L1-030"  # out along row A, back along row B
+    assert names[0][0] == "L1-001"
+    assert names[1][0] == "L1-030"
     savings = page.run("[...document.querySelectorAll('.cells .saving span')].map(e => Number(e.innerText))")
-    assert len(savings) == 26 and savings == sorted(savings, reverse=True)
+    assert len(savings) == 26
+    assert savings == sorted(savings, reverse=True)
     page.click('[data-key="sort-saving"]')
     page.wait("document.querySelector('th[aria-sort=ascending]')")
     page.click("input[name=status][value=abstain]")
@@ -108,7 +110,8 @@ def test_advice_is_shown_as_it_streams(page: Browser, new_page: Callable[[], Bro
         some = page.run("30 - document.querySelectorAll('.tile.is-none').length")
         assert 0 < some < 30
         page.wait("document.querySelector('.run .primary') && !document.querySelector('.tile.is-none')")
-        assert "30 / 30" in page.text(".run") and "26 Move" in page.text(".run")
+        assert "30 / 30" in page.text(".run")
+        assert "26 Move" in page.text(".run")
         assert [given for method, path, given in service.asked if method == "POST"] == [
             {"line_id": "L1", "cells": None}
         ]
@@ -124,7 +127,8 @@ def test_a_stopped_or_broken_stream_keeps_what_came(page: Browser) -> None:
         page.click('[data-key="run"]')
         page.wait("document.querySelector('.run .primary')")
         assert 3 <= page.run("30 - document.querySelectorAll('.tile.is-none').length") < 30
-        assert "stopped" in page.text(".run") and not page.text("#alerts")
+        assert "stopped" in page.text(".run")
+        assert not page.text("#alerts")
         service.pause_s, service.break_after = 0.0, 12
         page.click('[data-key="run"]')
         page.wait("document.querySelector('.alert')")
@@ -144,15 +148,18 @@ def test_the_card_says_what_why_and_how_sure(page: Browser, service: PageService
         "Nearest precedents",
     ):
         assert words in card
-    assert "mean_noise_mv" not in card and "degC" not in card
+    assert "mean_noise_mv" not in card
+    assert "degC" not in card
     path = page.run("[...document.querySelectorAll('.levers .moves .turned')].map(e => e.innerText)")
     assert path[:2] == ["3.854", "3.838"]  # one day's step of 20 mV, then the rest
-    assert "6 … 12" in page.text(".outcomes") and "≤ 25" in page.text(".outcomes")
+    assert "6 … 12" in page.text(".outcomes")
+    assert "≤ 25" in page.text(".outcomes")
     shares = page.run(
         "[...document.querySelectorAll('.part-effects table:first-child td.n')].map(e => parseFloat(e.innerText.replace('−', '-')))"
     )
     advice = service.line.advice["L1-003"]
-    assert advice.saving and abs(sum(shares) - advice.saving.energy_kwh_per_t.mean) < 0.2
+    assert advice.saving
+    assert abs(sum(shares) - advice.saving.energy_kwh_per_t.mean) < 0.2
     gaps = page.run(
         "Math.max(...[...document.querySelectorAll('svg.trend')].map(s => s.querySelectorAll('.measured').length))"
     )
@@ -174,7 +181,8 @@ def test_accept_is_recorded_once(page: Browser, service: PageService) -> None:
     page.click('[data-key="record"]')
     page.wait("document.querySelector('.decided')")
     assert decisions(service) == [{"action": "accept", "reason": ""}]
-    assert "Accepted" in page.text(".decided") and "shift operator" in page.text(".decided")
+    assert "Accepted" in page.text(".decided")
+    assert "shift operator" in page.text(".decided")
     page.wait("document.querySelector('.tile.chosen').ariaLabel.includes('Accepted')")
     assert page.run("document.querySelector('[data-key=record]')") is None
     assert not page.complaints
@@ -199,7 +207,8 @@ def test_modify_is_bounded_and_stepped(page: Browser, service: PageService) -> N
     page.click('[data-key="record"]')
     page.wait("document.querySelector('.decided')")
     (given,) = decisions(service)
-    assert given["action"] == "modify" and given["reason"] == "anode change tomorrow"
+    assert given["action"] == "modify"
+    assert given["reason"] == "anode change tomorrow"
     assert given["levers"] == {
         "set_voltage_v": 3.85,
         "alf3_dose_kg_d": 45.0,
@@ -221,7 +230,8 @@ def test_a_refused_decision_loses_nothing(page: Browser, service: PageService) -
     service.refuse.append((503, "overloaded", "the service is full; try again"))
     page.click('[data-key="record"]')
     page.wait("document.querySelector('.alert code')")
-    assert "the service is full" in page.text(".alert") and "request_id" in page.text(".alert")
+    assert "the service is full" in page.text(".alert")
+    assert "request_id" in page.text(".alert")
     assert page.run("document.querySelector('[data-key=reason]').value").endswith("too cold")
     page.open(service.url + "#/L1/cell/L1-003")
     page.wait("document.querySelector('[data-key=reason]')?.value.endsWith('too cold')")
@@ -296,7 +306,8 @@ def test_both_languages_everywhere(page: Browser, service: PageService) -> None:
         page.press("Escape")
     for where, text in seen.items():
         assert "⟦" not in text and "undefined" not in text and "NaN" not in text, where
-    assert "模拟数据" in seen["zh#/L1"] and "置信下限" in seen["zh#/L1/cell/L1-003"]
+    assert "模拟数据" in seen["zh#/L1"]
+    assert "置信下限" in seen["zh#/L1/cell/L1-003"]
     english = {line for line in seen["zh#/L1/health"].splitlines() if "the " in line}
     assert not english
     assert not page.complaints
