@@ -10,7 +10,8 @@ The causal filter serves the features, a fixed-lag Rauch-Tung-Striebel smoother 
 filter is elementwise over cells, so that one cell alone and a thousand together give the same bits.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -235,12 +236,20 @@ class Filtered:
     carried: Floats
 
 
-def run_filter(days: BalanceDay, settings: BalanceSettings) -> Filtered:
-    """Return the causal filter over ``days`` (t, c)."""
+def run_filter(
+    days: BalanceDay, settings: BalanceSettings, walks: Mapping[int, float] | None = None
+) -> Filtered:
+    """Return the causal filter over ``days`` (t, c).
+
+    ``walks`` (day's index -> random walk [kg/d]) loosens the production on days on which it may have jumped, so that
+    a smoother does not spread the jump over the days before and after.
+    """
     before, after, begun = [], [], []
     state = start(days.level_mm.shape[1])
+    told = walks or {}
     for i in range(len(days.level_mm)):
-        predicted = predict(state, days[i], settings)
+        mine = replace(settings, production_walk_kg=told[i]) if i in told else settings
+        predicted = predict(state, days[i], mine)
         begun.append(begins(predicted, days[i]))
         state = update(predicted, days[i], settings)
         before.append(predicted)
@@ -270,6 +279,17 @@ def smoothed_production(filtered: Filtered, horizon: int, reach: int) -> tuple[F
         total = total + np.where(inside[:, None], filtered.load[at] * mean[:, PRODUCTION], 0.0)
     whole = first + horizon <= size
     return np.where(whole[:, None], total, np.nan), last
+
+
+def smoothed_days(filtered: Filtered) -> Floats:
+    """Return each day's production [kg/d] (t, c), as of a full day, from the whole record: fixed-interval smoother."""
+    gains = _gains(filtered)
+    mean = filtered.updated.mean[-1:]
+    found = [mean[0, PRODUCTION]]
+    for day in range(len(filtered.load) - 2, -1, -1):
+        mean = _backward(filtered, gains, np.array([day]), mean)
+        found.append(mean[0, PRODUCTION])
+    return np.stack(found[::-1])
 
 
 def _backward(filtered: Filtered, gains: Floats, day: NDArray[np.intp], mean: Floats) -> Floats:

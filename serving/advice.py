@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from features.bundle import LOWER, SUPPORT, UPPER, Manifest
+from features.bundle import LOWER, SUPPORT, UPPER, LeverInfo, Manifest
 from features.outcomes import OUTCOMES
 from features.setpoints import OperatingWindow
+from features.signals import SIGNALS
 from features.stages import Stage
 from serving.context import Context
-from serving.guard import PRACTICE
+from serving.guard import PRACTICE, pin_reasons
 from serving.limits import Limit
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, saving
@@ -66,6 +67,8 @@ class Author:
     currency: str
     confidence: float
     valid_days: int
+    pins: tuple[LeverInfo, ...] = ()
+    """Levers that stay where they are, because what they do is not known."""
 
     def abstain(
         self, context: Context, reasons: Sequence[Reason], outputs: Outputs | None = None
@@ -74,8 +77,8 @@ class Author:
         support = None if outputs is None else self._support(outputs)
         return self._seal(context, "abstain", support=support, reasons=tuple(reasons))
 
-    def hold(self, context: Context, current: Floats, today: Outputs, why: Reason) -> Recommendation:
-        """Leave every lever where it is, and say why."""
+    def hold(self, context: Context, current: Floats, today: Outputs, *why: Reason) -> Recommendation:
+        """Leave every lever where it is, and say why: ``why``, and of every pinned lever."""
         return self._seal(
             context,
             "hold",
@@ -83,21 +86,22 @@ class Author:
             expected=self._expected(today),
             saving=self._no_saving(),
             support=self._support(today),
-            reasons=(why,),
+            reasons=(*why, *pin_reasons(self.pins)),
         )
 
     def move(self, context: Context, current: Floats, judged: Judged) -> Recommendation:
         """Give the move with what it does, what it saves and what stops it."""
         saved = self._saving(judged)
+        levers = self._levers(current, judged.target, judged.stages)
         return self._seal(
             context,
             "move",
-            levers=self._levers(current, judged.target, judged.stages),
+            levers=levers,
             expected=self._expected(judged.outputs),
             saving=saved,
             support=self._support(judged.outputs),
             binding=judged.binding,
-            reasons=tuple(self._reasons(judged, saved)),
+            reasons=tuple(self._reasons(judged, saved, levers)),
         )
 
     def _seal(self, context: Context, status: Status, **fields: object) -> Recommendation:
@@ -125,6 +129,9 @@ class Author:
 
     def _levers(self, current: Floats, target: Floats, stages: Sequence[Stage]) -> tuple[LeverAdvice, ...]:
         low, high = self.window.bounds(current)
+        for pin in self.pins:
+            at = self.window.index(pin.name)
+            low[at] = high[at] = current[at]
         return tuple(
             LeverAdvice(
                 name=lever.name,
@@ -177,7 +184,17 @@ class Author:
     def _predicts(self, name: str) -> bool:
         return any(outcome.name == name for outcome in self.manifest.outcomes)
 
-    def _reasons(self, judged: Judged, saved: Saving) -> Iterator[Reason]:
+    def _weak(self, levers: Sequence[LeverAdvice]) -> Iterator[Reason]:
+        """Say of every moved lever whose effect the record hardly shows that it is so."""
+        told = {lever.name: lever.identification for lever in self.manifest.levers}
+        for lever in levers:
+            known = told[lever.name]
+            if lever.recommended != lever.current and known.grade == "weak":
+                meant = SIGNALS[lever.name]
+                evidence = {"lever": meant.meaning, "why": known.text, "code": known.code}
+                yield reason("weakly_identified", evidence, lever=meant.meaning_zh, why=known.text_zh)
+
+    def _reasons(self, judged: Judged, saved: Saving, levers: Sequence[LeverAdvice]) -> Iterator[Reason]:
         anode = saved.net_anode_kg_per_t
         yield reason(
             "saving",
@@ -197,6 +214,8 @@ class Author:
             yield self._about(limit, judged.outputs)
         if len(judged.stages) > 1:
             yield reason("staged", {"days": len(judged.stages)})
+        yield from pin_reasons(self.pins)
+        yield from self._weak(levers)
         for constraint in judged.binding:
             yield reason("binding", {"constraint": constraint})
         for name, edge in PRACTICE.items():

@@ -46,6 +46,18 @@ class Metrics:
             ("model", "feature"),
             registry=self.registry,
         )
+        self.model_error = Gauge(
+            "superheat_model_error",
+            "Recent mean absolute error over that of the held-out days",
+            ("model", "line", "outcome"),
+            registry=self.registry,
+        )
+        self.widening = Gauge(
+            "superheat_interval_widening",
+            "Factor by which intervals are widened, 0 = withheld",
+            ("model", "line", "outcome"),
+            registry=self.registry,
+        )
         self.shadow = Gauge(
             "superheat_shadow_difference",
             "Mean absolute difference",

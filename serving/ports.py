@@ -1,4 +1,4 @@
-"""What the protocol asks of access control: who is asking, and may they. Its keeper is plugged in at the start."""
+"""What others bring to the service: who is asking and may they, and a line's record. Plugged in at the start."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from features.bundle import Manifest
+from features.history import History
 from serving.dashboard import FILES
 from serving.refusals import RefusedError
 
@@ -80,3 +81,10 @@ class LoopbackAccess:
 
     def authorise(self, identity: Identity, method: str, path: str) -> None:
         """Allow."""
+
+
+class HistorySource(Protocol):
+    """Where a line's record is found."""
+
+    def history(self, line_id: str) -> History | None:
+        """Return the record of line ``line_id`` as far as it is known, None where there is none."""

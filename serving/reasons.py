@@ -82,6 +82,16 @@ _ALL = (
         "The model does not predict {outcome}, so its window was not checked.",
         "模型不预测{outcome}，未核对其范围。",
     ),
+    Wording(
+        "not_identified",
+        "The {lever} stays where it is: what it does is not known from this plant's record. {why}",
+        "{lever}保持不变：该厂记录无法说明其作用。{why}",
+    ),
+    Wording(
+        "weakly_identified",
+        "What the {lever} does rests on physics more than on this plant's record: watch what follows. {why}",
+        "{lever}的作用主要依据物理先验而非该厂记录，请关注后续变化。{why}",
+    ),
     # Why a cell is held.
     Wording(
         "no_gain",

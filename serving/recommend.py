@@ -16,12 +16,23 @@ from numpy.typing import NDArray
 from features.bundle import SUPPORT, Manifest
 from features.electrolysis.faraday import metal_rate
 from features.errors import InputError, SearchError, SettingsError
+from features.metal_pad import Pad, with_level_kept
 from features.policy.cost import Prices, outcome_prices
 from features.setpoints import OperatingWindow
 from features.stages import Stage
 from serving.advice import Author, Judged
 from serving.context import Context
-from serving.guard import Break, GuardSettings, feature_value, screen, standing, support_threshold, verify
+from serving.guard import (
+    Break,
+    GuardSettings,
+    feature_value,
+    pinned,
+    screen,
+    standing,
+    still,
+    support_threshold,
+    verify,
+)
 from serving.offer import offered
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, quantile
@@ -123,6 +134,7 @@ class Cell:
     context: Context
     row: Rows
     current: Floats
+    window: OperatingWindow
     surrogate: Specialised
     today: dict[str, Floats]
     pricing: Objective
@@ -149,6 +161,9 @@ class Advisor:
         self._references = np.array([self.manifest.lever_columns[i][1] for i in at])
         self._prices = settings.prices or self.manifest.plant.prices
         self._threshold = support_threshold(self.manifest, settings.guard)
+        self._pins = tuple(
+            lever for lever in pinned(self.manifest, settings.guard) if lever.name in self.window.names
+        )
         self._author = Author(
             self.manifest,
             self.manifest.digest,
@@ -158,6 +173,7 @@ class Advisor:
             self._prices.currency,
             settings.confidence,
             settings.valid_days,
+            self._pins,
         )
 
     def advise(self, context: Context) -> Recommendation:
@@ -176,10 +192,13 @@ class Advisor:
         cell = self._cell(context)
         if blocked := standing(cell.today, self.manifest, self.settings.guard):
             return self._author.abstain(context, blocked, cell.today)
+        author = replace(self._author, window=cell.window)
+        if len(self._pins) == len(self.window.levers):
+            return author.hold(context, cell.current, cell.today)
         judged = self._find(cell)
         if judged.held is None:
-            return self._author.move(context, cell.current, judged)
-        return self._author.hold(context, cell.current, cell.today, judged.held)
+            return author.move(context, cell.current, judged)
+        return author.hold(context, cell.current, cell.today, judged.held)
 
     def judge(self, context: Context, levers: Mapping[str, float]) -> tuple[Judged, list[Break]]:
         """Return a person's own setting, ``levers`` of every lever on offer, with its days, and what it breaks.
@@ -202,7 +221,7 @@ class Advisor:
             )
         stages = safe_path(problem, point, self.settings.hold_days)
         outputs = self._predict(cell, stages)
-        breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks = verify(cell.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
         target = cell.surrogate.levers(point[None, :])[0]
         return Judged(target, stages, outputs, None, (), None), breaks
 
@@ -210,7 +229,7 @@ class Advisor:
         """Return the grid point (k,) of ``levers``."""
         nearest = cell.current.copy()
         for i, (lever, values) in enumerate(
-            zip(self.window.levers, self.window.grid(cell.current), strict=True)
+            zip(cell.window.levers, self._grid(cell.window, cell.current), strict=True)
         ):
             at = int(np.argmin(np.abs(values - levers[lever.name])))
             if abs(values[at] - levers[lever.name]) > 1e-6 * lever.resolution:
@@ -226,6 +245,21 @@ class Advisor:
         """Return the search problem of ``context``, for a search or a proof outside of advice."""
         return self._problem(self._cell(context), caution)
 
+    def judge_part(self, context: Context, target: Floats) -> Judged:
+        """Judge a part ``target`` (k,) of a found move, by the very checks of the whole.
+
+        Raises:
+            InputError: the context has no row, or the target is no grid value around its current setting.
+        """
+        cell = self._cell(context)
+        if not cell.window.feasible(cell.current, target)[0]:
+            raise InputError(
+                f"cell {context.cell_id}: {target.tolist()} is not feasible around {cell.current.tolist()};"
+                " project it first"
+            )
+        point = cell.surrogate.points(np.asarray(target, dtype=np.float64)[None, :])[0]
+        return self._at(cell, self._problem(cell, 0.0), point)
+
     def _cell(self, context: Context) -> Cell:
         if context.row is None:
             raise InputError(f"cell {context.cell_id} has no row; there is nothing to search")
@@ -233,9 +267,26 @@ class Advisor:
         for column, reference in self.manifest.lever_columns:
             row[column] = row[reference]
         current = np.array([_exact(row[at]) for at in self._references])
-        surrogate = Specialised(self._graph, row, self._columns.tolist(), self.window.grid(current))
+        window = self._window(context)
+        surrogate = Specialised(self._graph, row, self._columns.tolist(), self._grid(window, current))
         today = self._bundle.predict(row[None, :])
-        return Cell(context, row, current, surrogate, today, self._objective(context, today))
+        return Cell(context, row, current, window, surrogate, today, self._objective(context, today))
+
+    def _window(self, context: Context) -> OperatingWindow:
+        """Return the window of one cell: a tap target must not drain or drown its pad while it stands."""
+        names = ("metal_level_mm_last", "metal_level_mm_dev_28d", "production_kg_d_now")
+        level, above, production = (feature_value(context, self.manifest, name) for name in names)
+        if level is None or above is None or production is None:
+            return self.window
+        return with_level_kept(self.window, Pad(level, level - above, production), self.manifest.plant)
+
+    def _grid(self, window: OperatingWindow, current: Floats) -> list[Floats]:
+        """Return the values that each lever may take: of a pinned one, the one that it has."""
+        grid = window.grid(current)
+        for lever in self._pins:
+            at = self.window.index(lever.name)
+            grid[at] = current[at : at + 1].copy()
+        return grid
 
     def _objective(self, context: Context, today: dict[str, Floats]) -> Objective:
         targets = {target.name for target in self.manifest.targets}
@@ -256,7 +307,7 @@ class Advisor:
 
     def _problem(self, cell: Cell, caution: float) -> Problem:
         goal = Goal(replace(cell.pricing, caution=caution), self.settings.guard.every_limit, self._threshold)
-        return Problem(cell.surrogate, self.window, cell.current, goal, self._outputs)
+        return Problem(cell.surrogate, cell.window, cell.current, goal, self._outputs)
 
     def _find(self, cell: Cell) -> Judged:
         """Search for the largest expected saving, then, where that is not sure, for the surest."""
@@ -277,6 +328,10 @@ class Advisor:
         point = fewest_levers(problem, found.point, self.settings.lever_tolerance)
         if np.array_equal(point, problem.home):
             return Judged(cell.current, (), cell.today, None, (), reason("no_gain"))
+        return self._at(cell, problem, point)
+
+    def _at(self, cell: Cell, problem: Problem, point: Points) -> Judged:
+        """Judge the setting at grid ``point`` (k,): its way there, the full graph's outputs, and what it breaks."""
         target = cell.surrogate.levers(point[None, :])[0]
         try:
             stages = safe_path(problem, point, self.settings.hold_days)
@@ -284,7 +339,8 @@ class Advisor:
             return Judged(cell.current, (), cell.today, None, (), reason("no_path"))
         outputs = self._predict(cell, stages)
         _require_twin(cell, point, outputs)
-        breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks = verify(cell.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks += still(self._pins, cell.window, stages, cell.current)
         pricing = Pricing(cell.pricing.prices, float(problem.lever_cost(point[None, :])[0]))
         judged = Judged(target, stages, outputs, pricing, blocking(problem, point, target), None)
         return replace(judged, held=self._held(judged, breaks))

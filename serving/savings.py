@@ -38,13 +38,19 @@ def saving(outputs: Outputs, outcome: str, confidence: float) -> Estimate | None
 
 def cost_saving(outputs: Outputs, pricing: Pricing, confidence: float) -> Estimate | None:
     """Return what row -1 saves of the cost of a tonne against row 0; None where members are not answered."""
+    members = cost_members(outputs, pricing)
+    return None if members is None else estimate(members, confidence)
+
+
+def cost_members(outputs: Outputs, pricing: Pricing) -> Floats | None:
+    """Return what row -1 saves of the cost of a tonne against row 0, by each member (m,); None without members."""
     if any(name + MEMBERS not in outputs for name in pricing.prices):
         return None
     saved = [
         price * (outputs[name + MEMBERS][0] - outputs[name + MEMBERS][-1])
         for name, price in pricing.prices.items()
     ]
-    return estimate(np.sum(saved, axis=0) - pricing.lever_cost, confidence)
+    return np.asarray(np.sum(saved, axis=0) - pricing.lever_cost)
 
 
 def estimate(members: Floats, confidence: float) -> Estimate | None:

@@ -23,6 +23,7 @@ from training.estimators.boosting import fit_boosting
 from training.estimators.linear import fit_linear
 from training.families import EFFICIENCY, Fitted, Workshop, add_composed, fit_networks, fit_origins, workshop
 from training.fitted import DataSpan, FittedModel, FittedOutcome
+from training.identification.assess import LeverAssessment, assess
 from training.inputs import TrainingInputs
 from training.rolling import Origin, Origins, origins
 from training.rows import AGE, Rows, mature, moved, usable
@@ -99,6 +100,8 @@ def _fit(
         name: _finish(shop, cuts, fitted[-1][name], choices[name], validations[name], inputs, meter)
         for name in outcomes
     }
+    meter.say("asking what the record knows of each lever")
+    identification = _identification(shop, cuts, inputs)
     meter.say("asking about cells never seen")
     targets = tuple(name for name in outcomes if name in TARGETS)
     unseen = unseen_cells(shop, cuts.test, choices, targets, meter.tick) if folds else {}
@@ -112,6 +115,7 @@ def _fit(
         data=_span(inputs, rows, cuts),
         settings=shop.settings,
         study=study,
+        identification=identification,
     )
 
 
@@ -222,6 +226,13 @@ def _support(shop: Workshop, cuts: Origins) -> Support:
         shop.settings.support_threshold,
         shop.settings.seed,
     )
+
+
+def _identification(shop: Workshop, cuts: Origins, inputs: TrainingInputs) -> dict[str, LeverAssessment]:
+    """Judge every lever on the mature cells of the development days, with the labels known by their end."""
+    rows = shop.rows.take(cuts.test.past(shop.rows) & _mature(shop))
+    known = {name: np.where(rows.known_on[name] < cuts.test.at, y, np.nan) for name, y in rows.y.items()}
+    return assess(replace(rows, y=known), inputs.window, shop.settings.horizon_d)
 
 
 def _span(inputs: TrainingInputs, rows: Rows, cuts: Origins) -> DataSpan:

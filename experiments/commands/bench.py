@@ -65,3 +65,25 @@ def kill(
     table.print(shown)
     if json is not None:
         table.write_json(json)
+
+
+@app.command("savings")
+def savings(
+    data: options.Data = options.DEFAULT_DATA,
+    draws: Annotated[int, typer.Option(help="Draws of each scenario.", min=1)] = 200,
+    seed: options.Seed = 7,
+    json: options.Json = None,
+) -> None:
+    """Plant nothing, or a known saving, into a line's record and look at what verified savings tell of it.
+
+    Reads --data, a line without advice. Costs about a quarter of a second a draw and scenario.
+    """
+    from experiments.bench.savings import run
+    from experiments.progress import Stages
+
+    shown = options.console()
+    with Stages(1, shown).stage("Planting and verifying") as meter:
+        table = run(data, draws=draws, seed=seed, meter=meter)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)

@@ -17,7 +17,7 @@ from features.recipe.state import RecipeState
 from features.recipe.table import FeatureTable
 from features.signals import Signal
 
-ARITHMETIC: Final = 1
+ARITHMETIC: Final = 2
 """Version of the features' arithmetic: raise it whenever the same record would give another number."""
 
 _UNDECLARED: Final = 1e12

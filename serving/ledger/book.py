@@ -30,6 +30,8 @@ from serving.refusals import RefusedError
 from serving.schemas import LeverAdvice, Recommendation
 
 _BATCH: Final = 1000
+_MANY: Final = 500
+"""Ids in one question: databases bound how many they take."""
 _LONGEST_SUBJECT: Final = 320
 
 
@@ -225,6 +227,42 @@ class Ledger:
         """Return the records behind ``after``, in order: of one ``kind``, ``about`` one thing, of some ``lines``."""
         with self._reading() as connection:
             return list(_find(connection, kind, about, lines, after))
+
+    def advised_by_cell(self, line_id: str) -> dict[str, int]:
+        """Return how many recommendations a line's cells were given, by cell."""
+        asked = (
+            select(RECORDS.c.cell_id, func.count(RECORDS.c.about.distinct()))
+            .where(RECORDS.c.kind == "recommendation", RECORDS.c.line_id == line_id)
+            .group_by(RECORDS.c.cell_id)
+        )
+        with self._reading() as connection:
+            return {row[0]: int(row[1]) for row in connection.execute(asked)}
+
+    def advised(self, ids: Iterable[str]) -> dict[str, Advised]:
+        """Return the recommendations called ``ids``, by id; those that do not exist are left out."""
+        wanted, found = sorted(set(ids)), {}
+        with self._reading() as connection:
+            for at in range(0, len(wanted), _MANY):
+                asked = select(RECORDS).where(
+                    RECORDS.c.kind == "recommendation", RECORDS.c.about.in_(wanted[at : at + _MANY])
+                )
+                for row in connection.execute(asked):
+                    record = _record(row)
+                    found[row.about] = Advised(record, RecommendationEntry.model_validate(record.body))
+        return found
+
+    def unanswered(self, kind: Kind, line_id: str) -> list[Advised]:
+        """Return a line's recommendations that no record of ``kind`` is about, in order."""
+        answered = select(RECORDS.c.about).where(RECORDS.c.kind == kind, RECORDS.c.line_id == line_id)
+        asked = (
+            select(RECORDS)
+            .where(RECORDS.c.kind == "recommendation", RECORDS.c.line_id == line_id)
+            .where(RECORDS.c.about.not_in(answered))
+            .order_by(RECORDS.c.sequence)
+        )
+        with self._reading() as connection:
+            records = [_record(row) for row in connection.execute(asked)]
+        return [Advised(record, RecommendationEntry.model_validate(record.body)) for record in records]
 
     def head(self) -> Anchor:
         """Return the chain's head: note it down elsewhere, and the ledger can be verified against it.
