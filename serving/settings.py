@@ -32,6 +32,15 @@ class Settings:
         default=None,
         metadata=_says("bundle to admit and serve at start; else what the repository has current"),
     )
+    model: str | None = field(
+        default=None,
+        metadata=_says(
+            "registered model to fetch and serve instead: models:/NAME@champion (needs the training extra)"
+        ),
+    )
+    tracking_uri: str | None = field(
+        default=None, metadata=_says("MLflow registry of --model; else the SQLite file beside the runs")
+    )
     models_dir: Path = field(
         default=Path("runs/service/models"), metadata=_says("model repository: versions and their pointer")
     )
@@ -137,6 +146,8 @@ class Settings:
             raise SettingsError(f"log_level is {self.log_level!r}; give debug, info, warning or error")
         if self.access_log not in ("refused", "all"):
             raise SettingsError(f"access_log is {self.access_log!r}; give refused or all")
+        if self.model is not None and self.bundle is not None:
+            raise SettingsError("--model and --bundle both say what to serve; give one")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("give tls_certificate and tls_key together, or neither")
         if self.insecure_local and not self.is_loopback:

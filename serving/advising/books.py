@@ -2,14 +2,15 @@
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from features.errors import InputError, UnknownNameError
 from serving.ledger import Ledger
-from serving.ports import ErrorWatch, Identity, RecordFollower
+from serving.ports import Identity
 from serving.record.store import Line, RecordStore
+from serving.trust import Watch
 
 MOST_DAYS_BEHIND: Final = 60
 """A record that ends longer before the decision is no record of what the line is doing."""
@@ -24,14 +25,14 @@ def utc() -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Books:
-    """The ledger, the record with its URL, what tells the time, and who watches what becomes of advice."""
+    """The ledger and the record with their URLs, what tells the time, and what is known of the models' errors."""
 
     ledger: Ledger
     record: RecordStore
     record_url: str
+    ledger_url: str
     now: Callable[[], datetime.datetime] = utc
-    watch: ErrorWatch | None = None
-    follow: RecordFollower | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def visible_line(self, identity: Identity, line_id: str) -> Line:
         """Return a line of the record.
@@ -41,7 +42,7 @@ class Books:
         """
         if not identity.may_see(line_id):
             raise UnknownNameError(
-                f"line {line_id[:64]!r} has no record here; post its rows to /v1/history first"
+                f"line {line_id[:64]!r} has no record here; post its rows as history first"
             )
         return self.record.line(line_id)
 
@@ -71,13 +72,13 @@ class Books:
             InputError: it lies too far from the record, or from today.
         """
         if line.last is None:
-            raise InputError(f"line {line.line_id} has no cell day yet; post cell_days to /v1/history")
+            raise InputError(f"line {line.line_id} has no cell day yet; post cell_days as history")
         today = self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
         date = asked or max(today, line.last + _ONE_DAY)
         if date > line.last + datetime.timedelta(days=MOST_DAYS_BEHIND):
             raise InputError(
                 f"the record of line {line.line_id} ends on {line.last}, {(date - line.last).days} days before"
-                f" {date}; post newer rows to /v1/history"
+                f" {date}; post newer rows as history"
             )
         if date > max(today, line.last + _ONE_DAY) + datetime.timedelta(days=MOST_DAYS_AHEAD):
             raise InputError(

@@ -132,7 +132,7 @@ class RecordStore:
             row = connection.execute(select(LINES).where(LINES.c.line_id == line_id)).first()
         if row is None:
             raise UnknownNameError(
-                f"line {line_id[:64]!r} has no record here; post its rows to /v1/history first"
+                f"line {line_id[:64]!r} has no record here; post its rows as history first"
             )
         return _line(row)
 

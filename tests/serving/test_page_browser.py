@@ -305,7 +305,8 @@ def test_both_languages_everywhere(page: Browser, service: PageService) -> None:
         seen[language + "help"] = page.text("#help")
         page.press("Escape")
     for where, text in seen.items():
-        assert "⟦" not in text and "undefined" not in text and "NaN" not in text, where
+        for slip in ("⟦", "undefined", "NaN"):
+            assert slip not in text, where
     assert "模拟数据" in seen["zh#/L1"]
     assert "置信下限" in seen["zh#/L1/cell/L1-003"]
     english = {line for line in seen["zh#/L1/health"].splitlines() if "the " in line}
