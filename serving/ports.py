@@ -5,12 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-<<<<<<< HEAD
-from features.bundle import Manifest
-from features.history import History
 from serving.dashboard import FILES
-=======
->>>>>>> savings
 from serving.refusals import RefusedError
 
 OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready", *FILES})
