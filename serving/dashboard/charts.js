@@ -185,7 +185,7 @@ export function curve({ values, mean, lower, upper, current, recommended, limits
 export function pairs({ names, first, second, label, look }, width, height = 190) {
   const box = { left: 52, right: 8, top: 8, bottom: 20, width, height };
   const known = [...first, ...second].filter(Boolean).flatMap((one) => [one.lower, one.upper, one.mean]).filter(Number.isFinite);
-  const axis = ticks(Math.min(0, ...known), Math.max(0, ...known), 4);
+  const axis = ticks(Math.min(0, ...known), Math.max(0, ...known), 5);
   const y = scale(Math.min(0, ...known, ...axis.values), Math.max(0, ...known, ...axis.values), height - box.bottom, box.top);
   const band = (width - box.left - box.right) / Math.max(1, names.length);
   const offset = Math.min(9, band / 4);

@@ -1,7 +1,7 @@
 // The line: its figures, its filters, the run of advice, and the panes of map, table and card.
 
 import { cardView } from "./card.js";
-import { counts, moneyUnit, savingOf } from "./cells.js";
+import { counts, moneyUnit, savingOf, stateOf } from "./cells.js";
 import { h, put } from "./dom.js";
 import { number } from "./format.js";
 import { loadHealth } from "./health.js";
@@ -38,7 +38,8 @@ function figure(name, value, unit, note) {
 }
 
 function total(cells, measure) {
-  const found = cells.map((cell) => savingOf(cell, measure)).filter(Boolean);
+  const taken = cells.filter((cell) => ["move", "accept", "modify"].includes(stateOf(cell)));
+  const found = taken.map((cell) => savingOf(cell, measure)).filter(Boolean);
   if (!found.length || !cells.length) return null;
   return found.reduce((sum, one) => sum + one.mean, 0) / cells.length;
 }

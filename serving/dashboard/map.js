@@ -54,7 +54,7 @@ function face(cell, measure, bounds) {
   if (measure === "health") {
     const found = findingsOf(cell);
     if (!found) return { css: "is-none", mark: null, text: "…" };
-    return found.length ? { css: "is-finding", mark: icon("finding"), text: found.length > 1 ? String(found.length) : "" } : { css: "is-sound", mark: icon("sound"), text: "" };
+    return found.length ? { css: "is-finding", mark: icon("finding"), text: "" } : { css: "is-sound", mark: icon("sound"), text: "" };
   }
   const saving = savingOf(cell, measure);
   const mark = ["accept", "modify", "reject", "expired"].includes(now) ? icon(now) : null;
@@ -77,8 +77,8 @@ function tile(cell, at, shown, bounds) {
       "data-key": `tile-${cell.cell_id}`,
       "data-cell": cell.cell_id,
     },
-    h("span", { class: "tile-name" }, short(cell)),
-    h("span", { class: "tile-face" }, text, mark),
+    h("span", { class: "tile-name" }, short(cell), text ? mark : null),
+    h("span", { class: "tile-face" }, text || mark),
   );
 }
 

@@ -128,6 +128,6 @@ function cells(found) {
 
 function method(found) {
   if (!found) return h("p", {}, t("savings.no_method"));
-  const rest = Object.entries(found).filter(([name, value]) => !name.startsWith("text") && typeof value !== "object");
-  return [h("p", {}, told(found)), rest.length > 0 && h("dl", { class: "facts-list" }, rest.map(([name, value]) => [h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, String(value))]))];
+  const written = { confidence: `${number(found.confidence * 100)} %`, baseline_days: `${number(found.baseline_days)} d`, settling_days: `${number(found.settling_days)} d`, horizon_days: `${number(found.horizon_days)} d`, grid_factor: found.grid_factor ?? "–", waiting: number(found.waiting) };
+  return [h("p", {}, told(found)), h("dl", { class: "facts-list" }, Object.entries(written).map(([name, value]) => [h("dt", {}, t(`method.${name}`)), h("dd", {}, value)]))];
 }

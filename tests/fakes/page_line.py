@@ -213,6 +213,11 @@ class MadeLine:
             reasons=reasons,
         )
 
+    def moved_before(self, recommendation_id: str) -> Recommendation | None:
+        """Return a move that stands for an earlier one, named by a number; None where it is no number of ours."""
+        number = int(recommendation_id, 16)
+        return self._moved(self.names[number]) if number < min(3, self.cells) else None
+
     def cell(self, name: str) -> dict[str, Any]:
         """One cell as ``GET /v1/cells`` has it."""
         rng = self._random(name, 3)

@@ -23,7 +23,7 @@ from serving.front import Front, Gate, Manner
 from serving.metrics import Metrics
 from serving.refusals import RefusedError, body, of_status
 from serving.routes import page
-from tests.fakes.page_answers import explained, precedents, quality, savings
+from tests.fakes.page_answers import explained, followed, precedents, quality, savings
 from tests.fakes.page_line import DAYS, LINE, MadeLine
 
 KEYS = {f"key-of-{role.name.lower()}": role for role in Role}
@@ -179,6 +179,14 @@ class PageService:
         self.line.decisions[wanted] = decision
         return JSONResponse(decision)
 
+    async def followed(self, request: Request) -> Response:
+        await self.noted(request)
+        wanted = request.path_params["recommendation_id"]
+        advice = self.line.moved_before(wanted)
+        if advice is None:
+            raise of_status(404, "there is no such recommendation")
+        return JSONResponse(followed(advice, wanted))
+
     async def explain(self, request: Request) -> Response:
         given = await self.noted(request)
         known = {advice.recommendation_id: advice for advice in self.line.advice.values()}
@@ -202,6 +210,7 @@ class PageService:
             Route("/v1/cells/{cell_id}", self.cell),
             Route("/v1/cells/{cell_id}/mode", self.mode, methods=["PUT"]),
             Route("/v1/recommendations", self.advise, methods=["POST"]),
+            Route("/v1/recommendations/{recommendation_id}", self.followed),
             Route("/v1/recommendations/{recommendation_id}/decision", self.decide, methods=["POST"]),
             Route("/v1/explain", self.explain, methods=["POST"]),
             Route("/v1/quality", self.quality, methods=["POST"]),

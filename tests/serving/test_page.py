@@ -20,6 +20,7 @@ from serving.routes import forms
 from serving.routes.page import told
 from serving.service import create_app
 from serving.settings import Settings
+from serving.verified.schemas import Savings
 from tests.fakes.page_answers import explained, quality
 from tests.fakes.page_line import MadeLine
 from tests.fakes.page_service import PageService, page_service
@@ -166,6 +167,8 @@ def test_the_made_up_line_speaks_the_services_own_forms(service: PageService) ->
     key = {"authorization": "Bearer key-of-viewer"}
     TypeAdapter(forms.Cells).validate_json(ask(service, "/v1/cells?line_id=L1", **key)[2])
     TypeAdapter(forms.CellCard).validate_json(ask(service, "/v1/cells/L1-003?days=30", **key)[2])
+    TypeAdapter(forms.Followed).validate_json(ask(service, f"/v1/recommendations/{1:032x}", **key)[2])
     line = MadeLine()
     forms.Explanation.model_validate(explained(line, line.advise("L1-003")))
-    forms.Quality.model_validate(quality(line))
+    forms.Quality.model_validate({k: v for k, v in quality(line).items() if k != "line_id"})
+    Savings.model_validate_json(ask(service, "/v1/savings?line_id=L1", **key)[2])

@@ -136,6 +136,23 @@ def test_a_stopped_or_broken_stream_keeps_what_came(page: Browser) -> None:
         page.wait("document.querySelectorAll('.tile.is-none').length === 18")
 
 
+def test_a_slow_finger_hits_the_button_that_it_pressed(page: Browser) -> None:
+    """The page is redrawn with every line of the stream; a press that spans redraws still counts."""
+    with page_service(advised=False) as service:
+        service.pause_s = 0.03
+        sign_in(page, service)
+        page.click('[data-key="run"]')
+        page.wait("document.querySelector('progress')?.value >= 2")
+        place = page.run(
+            "(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector('[data-key=run]').getBoundingClientRect())"
+        )
+        page.mouse("mousePressed", *place)
+        time.sleep(0.2)
+        page.mouse("mouseReleased", *place)
+        page.wait("document.querySelector('.run .primary')")
+        assert page.run("document.querySelectorAll('.tile.is-none').length") > 5
+
+
 def test_the_card_says_what_why_and_how_sure(page: Browser, service: PageService) -> None:
     sign_in(page, service)
     open_card(page)
@@ -170,6 +187,20 @@ def test_the_card_says_what_why_and_how_sure(page: Browser, service: PageService
     assert page.text(".part-trends .note b") < latest
     page.press("Home")
     assert "set" in page.text(".part-trends figcaption .value")
+    assert not page.complaints
+
+
+def test_earlier_advice_opens_to_what_followed(page: Browser, service: PageService) -> None:
+    sign_in(page, service)
+    open_card(page)
+    page.click(f'[data-key="followed-{1:032x}"]')
+    page.wait("document.querySelectorAll('.earlier .two table').length === 2")
+    opened = page.text(".earlier .two")
+    assert "+4 mV" in opened
+    assert opened.count("outside") == 1
+    assert opened.count("within") == 6
+    page.click(f'[data-key="followed-{1:032x}"]')
+    page.wait("!document.querySelector('.earlier .two')")
     assert not page.complaints
 
 
