@@ -9,13 +9,14 @@ import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from experiments.revision import installed_versions
 
 Value = str | int | float | bool | None
 
@@ -149,17 +150,6 @@ class BenchTable:
         versions = ", ".join(f"{name} {version}" for name, version in self.meta.versions.items())
         machine = ", ".join(f"{key} {value}" for key, value in self.meta.machine.items())
         return f"seed {self.meta.seed} | {machine} | {versions}"
-
-
-def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the installed version of each distribution, "absent" where it is not installed."""
-    found: dict[str, str] = {"python": platform.python_version()}
-    for name in distributions:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
 
 
 def this_machine() -> dict[str, str | int]:

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.bench.table import installed_versions
 from experiments.confounding.content import ConfoundingReport, LeverPage, Source
 from experiments.confounding.dml import by_doubleml
 from experiments.confounding.ground import ground_of, hopes_of
@@ -22,6 +21,7 @@ from experiments.output import fresh_result
 from experiments.prepare import Prepared, prepare, read_record
 from experiments.progress import Meter, Stages
 from experiments.report.numbers import lever_words
+from experiments.revision import installed_versions
 from features.electrolysis.faraday import metal_rate
 from features.errors import BundleForeignError
 from features.outcomes import OUTCOMES
