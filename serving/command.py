@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
@@ -42,9 +42,17 @@ def settings_of(arguments: Sequence[str]) -> Settings:
 
     Raises:
         SettingsError: a value is out of range, or there is nothing to serve.
+        RegistryError: the registered model that is asked for was not given.
+        BundleError: it is damaged.
     """
     given: dict[str, Any] = vars(parser().parse_args(arguments))
     settings = Settings.read(os.environ, given)
+    if settings.model is not None:
+        from serving.registered import fetch
+
+        return replace(
+            settings, model=None, bundle=fetch(settings.model, settings.tracking_uri, settings.models_dir)
+        )
     if settings.bundle is None and _is_news(settings.models_dir):
         settings = Settings.read(os.environ, {**given, "bundle": LATEST})
     elif settings.bundle is None and not _has_current(settings.models_dir):

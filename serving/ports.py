@@ -1,17 +1,14 @@
-"""What others bring to the service: who is asking and may they, and a line's record. Plugged in at the start."""
+"""What the protocol asks of access control: who is asking, and may they. Its keeper is plugged in at the start."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from features.bundle import Manifest
-from features.history import History
-from serving.dashboard import FILES
 from serving.refusals import RefusedError
 
-OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready", *FILES})
-"""Answered to anybody: what an orchestrator asks, and the page's own files. Neither tells anything of a line."""
+OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready"})
+"""Answered to anybody: an orchestrator asks them and they tell nothing else."""
 HOUR: Final = 3600.0
 
 
@@ -47,25 +44,6 @@ class Named:
         return True
 
 
-class ErrorWatch(Protocol):
-    """What compares what a model said with what came of it, outcome by outcome and cell by cell."""
-
-    def counted_in(self, advised: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return ``advised`` (recommendation, context and settings' digest, as the ledger takes them) with the model's
-        recent errors counted in: intervals widened, or nothing said; the context then holds what replays it.
-        """
-
-    def states(self, line_id: str) -> Sequence[Mapping[str, Any]]:
-        """Return how each outcome stands: outcome, recent_mae, training_mae, ratio, days, state."""
-
-
-class RecordFollower(Protocol):
-    """What is told that a line's record has grown: what became of earlier advice may be known now."""
-
-    def __call__(self, line_id: str, manifest: Manifest, identity: Identity) -> object:
-        """Look at the record of line ``line_id``; called outside the event loop, after each accepted post."""
-
-
 class LoopbackAccess:
     """Everybody on this machine, for the first hour: to try the service out."""
 
@@ -81,10 +59,3 @@ class LoopbackAccess:
 
     def authorise(self, identity: Identity, method: str, path: str) -> None:
         """Allow."""
-
-
-class HistorySource(Protocol):
-    """Where a line's record is found."""
-
-    def history(self, line_id: str) -> History | None:
-        """Return the record of line ``line_id`` as far as it is known, None where there is none."""

@@ -27,13 +27,14 @@ from serving.ledger import Ledger
 from serving.ledger.audit import LedgerAudit
 from serving.metrics import Metrics
 from serving.models.drift import DRIFTED
+from serving.models.errors import tell
 from serving.models.house import House
 from serving.models.pool import PoolSettings
 from serving.models.repository import Repository
-from serving.ports import Access, ErrorWatch, RecordFollower
+from serving.ports import Access
 from serving.record.store import RecordStore
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
-from serving.routes import advice, cells, page, repository, rest
+from serving.routes import advice, cells, repository, rest, savings
 from serving.routes.description import describe
 from serving.settings import Settings
 
@@ -54,8 +55,6 @@ class Plugged:
     audit: Audit | None = None
     pool: PoolSettings | None = None
     advice_pool: PoolSettings | None = None
-    watch: ErrorWatch | None = None
-    follow: RecordFollower | None = None
     now: Callable[[], datetime] = utc
     """Tells the time that advice expires by."""
 
@@ -101,9 +100,10 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     limits = rest.Limits(settings.max_body_bytes, settings.body_timeout_s)
     protocol = rest.routes(state.house, state.gate, state.metrics, limits, state.version)
     changes = repository.routes(state.house, limits, _from_request(state.audit))
-    app.router.routes[:0] = [*protocol, *changes, *page.routes()]
+    app.router.routes[:0] = [*protocol, *changes]
     # Taken over one by one: the table of roles is compared with the routes that the application names.
-    app.router.routes += [*advice.router(state.counter, limits).routes, *cells.router(state.counter).routes]
+    told = (advice.router(state.counter, limits), cells.router(state.counter), savings.router(state.counter))
+    app.router.routes += [route for router in told for route in router.routes]
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     manner = Manner(
         settings.access_log == "all", settings.tls_certificate is not None, rest.Lane(protocol).find
@@ -145,9 +145,8 @@ def _state(settings: Settings, plugged: Plugged) -> State:
 def _books(settings: Settings, plugged: Plugged) -> Books | None:
     if plugged.ledger is None or plugged.record is None:
         return None
-    return Books(
-        plugged.ledger, plugged.record, settings.record_url, plugged.now, plugged.watch, plugged.follow
-    )
+    urls = (settings.record_url, settings.ledger)
+    return Books(plugged.ledger, plugged.record, *urls, plugged.now, watch_days=settings.watch_days)
 
 
 async def _prove(state: State) -> None:
@@ -175,6 +174,8 @@ async def look(state: State) -> None:
     """Look once at versions, drift and shadow."""
     metrics = state.metrics
     metrics.versions.clear()
+    for errors in state.counter.errors:
+        tell(metrics, errors)
     for name in state.house.names():
         served = state.house.served(name)
         roles = {"current": served.current, "before": served.before, "shadow": served.shadow}

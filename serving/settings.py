@@ -32,6 +32,15 @@ class Settings:
         default=None,
         metadata=_says("bundle to admit and serve at start; else the last run's, or what the repository has"),
     )
+    model: str | None = field(
+        default=None,
+        metadata=_says(
+            "registered model to fetch and serve instead: models:/NAME@champion (needs the training extra)"
+        ),
+    )
+    tracking_uri: str | None = field(
+        default=None, metadata=_says("MLflow registry of --model; else the SQLite file beside the runs")
+    )
     models_dir: Path = field(
         default=Path("runs/service/models"), metadata=_says("model repository: versions and their pointer")
     )
@@ -102,6 +111,12 @@ class Settings:
     advice_deadline_s: float = field(
         default=30.0, metadata=_says("seconds for one cell's search or one post of rows", 0.1, 600)
     )
+    watch_days: int = field(
+        default=56,
+        metadata=_says(
+            "decision days over which a model's recent errors are looked at; 0 = not at all", 0, 365
+        ),
+    )
     rate_per_s: float = field(
         default=2000.0, metadata=_says("requests a second that one key or person may make", 0.01, 1e6)
     )
@@ -137,6 +152,8 @@ class Settings:
             raise SettingsError(f"log_level is {self.log_level!r}; give debug, info, warning or error")
         if self.access_log not in ("refused", "all"):
             raise SettingsError(f"access_log is {self.access_log!r}; give refused or all")
+        if self.model is not None and self.bundle is not None:
+            raise SettingsError("--model and --bundle both say what to serve; give one")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("give tls_certificate and tls_key together, or neither")
         if self.insecure_local and not self.is_loopback:

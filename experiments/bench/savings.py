@@ -128,7 +128,7 @@ def run(data: Path, draws: int, seed: int, meter: Meter | None = None) -> BenchT
         rows.append([scenario.name, *_row(found)])
     names = [("scenario", ""), ("draws", ""), ("told", ""), ("planted", "kWh/t"), ("found", "kWh/t")]
     names += [("error", "kWh/t"), ("covered", "share"), ("half width", "kWh/t"), ("cells covered", "share")]
-    names += [("bias", "kWh/t"), ("before/after bias", "kWh/t")]
+    names += [("bias", "kWh/t"), ("naive bias", "kWh/t")]
     return BenchTable.of(
         "Verified savings against what was planted",
         names,
@@ -136,7 +136,7 @@ def run(data: Path, draws: int, seed: int, meter: Meter | None = None) -> BenchT
         BenchMeta.here(["scipy"], seed=seed, simulated=line.plant.simulated),
         [
             f"{_EPISODES} episodes a draw; found: mean of what was told; error: root mean square; covered: share of"
-            " 90 % intervals of the line that hold what was planted, cells covered: of each cell's own; before/after:"
+            " 90 % intervals of the line that hold what was planted, cells covered: of each cell's own; naive:"
             " the moved cells' own change alone."
         ],
     )

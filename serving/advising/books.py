@@ -2,14 +2,15 @@
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from features.errors import InputError, UnknownNameError
 from serving.ledger import Ledger
-from serving.ports import ErrorWatch, Identity, RecordFollower
+from serving.ports import Identity
 from serving.record.store import Line, RecordStore
+from serving.trust import Watch
 
 MOST_DAYS_BEHIND: Final = 60
 """A record that ends longer before the decision is no record of what the line is doing."""
@@ -24,14 +25,18 @@ def utc() -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Books:
-    """The ledger, the record with its URL, what tells the time, and who watches what becomes of advice."""
+    """The ledger and the record with their URLs, what tells the time, and what is known of the models' errors.
+
+    ``watch_days``: decision days over which those are looked at; 0 = not at all.
+    """
 
     ledger: Ledger
     record: RecordStore
     record_url: str
+    ledger_url: str
     now: Callable[[], datetime.datetime] = utc
-    watch: ErrorWatch | None = None
-    follow: RecordFollower | None = None
+    watch: Watch = field(default_factory=Watch)
+    watch_days: int = 56
 
     def visible_line(self, identity: Identity, line_id: str) -> Line:
         """Return a line of the record.
@@ -64,6 +69,10 @@ class Books:
         local = now.astimezone(zone)
         return datetime.datetime.combine(line.last + _ONE_DAY, local.time(), zone).astimezone(datetime.UTC)
 
+    def today(self, line: Line) -> datetime.date:
+        """Return the present day at a line, in the plant's zone."""
+        return self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
+
     def decision_date(self, line: Line, asked: datetime.date | None) -> datetime.date:
         """Return the day of a decision at ``line``: ``asked``, else today, or tomorrow where today has been reported.
 
@@ -72,7 +81,7 @@ class Books:
         """
         if line.last is None:
             raise InputError(f"line {line.line_id} has no cell day yet; post cell_days as history")
-        today = self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
+        today = self.today(line)
         date = asked or max(today, line.last + _ONE_DAY)
         if date > line.last + datetime.timedelta(days=MOST_DAYS_BEHIND):
             raise InputError(

@@ -18,14 +18,17 @@ from serving.advising.desk import Desk
 from serving.advising.rounds import Outcome, Round, advise
 from serving.ledger import Advised, Decision
 from serving.ledger.entries import SettingsEntry
+from serving.models.errors import LineErrors
 from serving.models.house import House, Version
 from serving.models.pool import Pool
 from serving.ports import Identity
 from serving.record.store import Line, Mode
-from serving.refusals import RefusedError
+from serving.refusals import RefusedError, outside_words
+from serving.verified import Span
 
 _LOG = logging.getLogger("superheat.advice")
 _KEPT: Final = 8
+_KEPT_SAVINGS: Final = 64
 Values = Mapping[str, Any]
 
 
@@ -60,6 +63,8 @@ class Counter:
         self.desk = desk
         self._books = books
         self._known: OrderedDict[tuple[str, str, int, datetime.date], Known] = OrderedDict()
+        self._looked: set[tuple[str, str, int]] = set()
+        self._saved: OrderedDict[tuple[str, str, int, int, Span], dict[str, Any]] = OrderedDict()
 
     @property
     def books(self) -> Books:
@@ -71,6 +76,11 @@ class Counter:
         if self._books is None:
             raise RefusedError(503, "no_ledger", "this service runs without a ledger; nothing is advised")
         return self._books
+
+    @property
+    def errors(self) -> Sequence[LineErrors]:
+        """What is known of the models' recent errors, a line each."""
+        return [] if self._books is None else self._books.watch.known
 
     def version(self, model: str | None = None) -> Version:
         """Return the version that advises now: of ``model``, or of the one model that is served.
@@ -104,31 +114,78 @@ class Counter:
         version = self.version()
         async with self.seat(version) as pool:
             taken = await tasks.ask(pool, "post", told, content)
-        if self.books.follow is not None:
             for line in taken["lines"]:
-                await asyncio.to_thread(self._follow, line, version, identity)
+                await self._follow(pool, version, line, identity)
         return taken
 
-    def _follow(self, line_id: str, version: Version, identity: Identity) -> None:
-        """Tell that a line's record has grown. The rows are kept: what goes wrong here must not say otherwise."""
-        follow = self.books.follow
+    async def _follow(self, pool: Pool, version: Version, line_id: str, identity: Identity) -> None:
+        """Look what became of a line's advice. The rows are kept: what goes wrong here must not say otherwise."""
+        told = {**self._at(line_id), "subject": identity.subject}
         try:
-            if follow is not None:
-                follow(line_id, version.manifest, identity)
+            await tasks.ask(pool, "follow", told)
+            await self._judge_errors(pool, version, await asyncio.to_thread(self.books.record.line, line_id))
         except SuperheatError as error:
-            _LOG.error("record not followed up", extra={"fields": {"line": line_id, "reason": str(error)}})
+            fields = {"line": line_id, "reason": outside_words(str(error))}
+            _LOG.error("record not followed up", extra={"fields": fields})
+
+    def _at(self, line_id: str) -> dict[str, Any]:
+        return {"store": self.books.record_url, "ledger": self.books.ledger_url, "line_id": line_id}
+
+    async def _judge_errors(self, pool: Pool, version: Version, line: Line) -> None:
+        """Look how wrong the model has been on a line, once for each state of its record."""
+        key = (version.manifest.digest, line.line_id, line.revision)
+        days = self.books.watch_days
+        if key in self._looked or line.last is None or not days:
+            return
+        told = {**self._at(line.line_id), "days": days}
+        found = LineErrors.read(await tasks.ask(pool, "errors", told))
+        self.books.watch.note(version.manifest.digest, found)
+        self._looked = {known for known in self._looked if known[:2] != key[:2]} | {key}
+
+    async def savings(self, line_id: str, span: Span, identity: Identity) -> dict[str, Any]:
+        """Return what accepted advice really saved on a line.
+
+        Raises:
+            UnknownNameError: the line has no record, or is not the asker's.
+        """
+        line = await asyncio.to_thread(self.books.visible_line, identity, line_id)
+        if line.last is None:
+            raise UnknownNameError(f"line {line_id[:64]!r} has no cell day yet; post cell_days as history")
+        version = self.version()
+        head = await asyncio.to_thread(self.books.ledger.head)
+        key = (version.manifest.digest, line_id, line.revision, head.sequence, span)
+        if key not in self._saved:
+            days = [None if day is None else day.isoformat() for day in (span.first, span.last)]
+            async with self.seat(version) as pool:
+                self._saved[key] = await tasks.ask(pool, "savings", {**self._at(line_id), "span": days})
+            while len(self._saved) > _KEPT_SAVINGS:
+                self._saved.popitem(last=False)
+        return self._saved[key]
 
     async def known(self, pool: Pool, version: Version, line: Line, date: datetime.date) -> Known:
         """Return the contexts of a line's cells on ``date``, from the record as it stands now."""
         key = (version.manifest.digest, line.line_id, line.revision, date)
+        await self._judge_errors(pool, version, line)
         if key not in self._known:
             told = {"store": self.books.record_url, "line_id": line.line_id, "date": date.isoformat()}
             answer = await tasks.ask(pool, "contexts", told)
-            self._known[key] = Known(date, tuple(answer["contexts"]), answer["typical"])
+            digest, watch = version.manifest.digest, self.books.watch
+            contexts = tuple(watch.counted_in(digest, context) for context in answer["contexts"])
+            self._known[key] = Known(date, contexts, answer["typical"])
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
+
+    async def counted_in(
+        self, pool: Pool, version: Version, contexts: Sequence[Values], identity: Identity
+    ) -> list[Values]:
+        """Return given ``contexts`` with the model's recent errors on their lines, where those have a record."""
+        for name in sorted({context["line_id"] for context in contexts}):
+            line = await asyncio.to_thread(self.books.line_or_none, name)
+            if line is not None and identity.may_see(name):
+                await self._judge_errors(pool, version, line)
+        return [self.books.watch.counted_in(version.manifest.digest, context) for context in contexts]
 
     async def settle(self, pool: Pool, wish: Wish) -> Values:
         """Return the settings' entry of a wish.
@@ -205,8 +262,8 @@ class Counter:
         told = {"store": books.record_url, "line_id": line_id, "date": date.isoformat()}
         async with self.seat(version) as pool:
             found = await tasks.ask(pool, "quality", told)
-        states = [] if books.watch is None else await asyncio.to_thread(books.watch.states, line_id)
-        return {**found, "model_error": [dict(state) for state in states]}
+            await self._judge_errors(pool, version, line)
+        return {**found, "model_error": books.watch.states(version.manifest.digest, line_id)}
 
     def _version_of(self, model: str, digest: str) -> Version:
         try:

@@ -81,8 +81,6 @@ async def _one(
 def _write(books: Books, asked: Round, answers: Iterable[Values]) -> list[Values]:
     """Write recommendations down, accept those that a cell's mode accepts by itself, and return them."""
     answers = list(answers)
-    if books.watch is not None:
-        answers = [books.watch.counted_in(answer) for answer in answers]
     entries: list[tuple[Kind, object]] = [("settings", asked.settings)]
     entries += [("recommendation", answer) for answer in answers]
     books.ledger.append_all(entries, asked.identity)

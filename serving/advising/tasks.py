@@ -8,7 +8,20 @@ import orjson
 from serving.models.pool import Pool
 from serving.models.wire import Frame, Kind, pack
 
-Verb = Literal["post", "contexts", "settle", "advise", "judge", "explain", "card", "precedents", "quality"]
+Verb = Literal[
+    "post",
+    "contexts",
+    "settle",
+    "advise",
+    "judge",
+    "explain",
+    "card",
+    "precedents",
+    "quality",
+    "follow",
+    "errors",
+    "savings",
+]
 REMEDY: Final = "recommendations need the search extra: pip install 'superheat[search]'"
 
 

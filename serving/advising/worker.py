@@ -8,6 +8,7 @@ from pathlib import Path
 
 from features.errors import SuperheatError
 from serving.advising import tasks
+from serving.advising.outcomes import OutcomeDesk
 from serving.advising.record import RecordDesk
 from serving.models.drift import Reference
 from serving.models.wire import Frame
@@ -21,6 +22,11 @@ _OF_RECORD = {
     "precedents": RecordDesk.precedents,
     "quality": RecordDesk.quality,
 }
+_OF_OUTCOMES = {
+    "follow": OutcomeDesk.follow,
+    "errors": OutcomeDesk.errors,
+    "savings": OutcomeDesk.savings,
+}
 _SEARCH = frozenset({"optuna", "cmaes", "scipy", "highspy"})
 
 
@@ -31,6 +37,7 @@ class AdviceWorker:
         """Advise by ``predictor``; ``reference``: the rows that it was proved on."""
         self._predictor = predictor
         self._record = RecordDesk(predictor.recipe, reference)
+        self._outcomes = OutcomeDesk(predictor, self._record)
         self._desk: object | None = None
 
     def answer(self, frame: Frame) -> bytes:
@@ -49,6 +56,8 @@ class AdviceWorker:
             return self._record.post(told, payload)
         if verb in _OF_RECORD:
             return _OF_RECORD[verb](self._record, told)
+        if verb in _OF_OUTCOMES:
+            return _OF_OUTCOMES[verb](self._outcomes, told)
         found: dict[str, object] = getattr(self._search(), verb)(told)
         return found
 

@@ -9,12 +9,11 @@ proved, the model says nothing.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc
 
 from features.bundle import LOWER, UPPER, Manifest
 from features.errors import SettingsError
@@ -22,6 +21,7 @@ from features.history import History
 from features.labels import REACH_DAYS, LabelTable, label_table
 from features.recipe import Recipe
 from serving.metrics import Metrics
+from serving.student import tail
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -126,30 +126,46 @@ class OutcomeError:
 
 @dataclass(frozen=True)
 class LineErrors:
-    """How wrong the model has been on one line: ``outcomes`` by name, and ``cells`` by (cell, outcome)."""
+    """How wrong ``model`` has been on one line: ``outcomes`` by name, and ``cells`` by cell and outcome."""
 
+    model: str
     line_id: str
     targets: tuple[str, ...]
     outcomes: Mapping[str, OutcomeError] = field(default_factory=dict)
-    cells: Mapping[tuple[str, str], OutcomeError] = field(default_factory=dict)
+    cells: Mapping[str, Mapping[str, OutcomeError]] = field(default_factory=dict)
 
     def of(self, cell_id: str, outcome: str) -> OutcomeError | None:
         """Return the worse of what is known of the line and of the cell; None where nothing is known."""
-        known = [self.outcomes.get(outcome), self.cells.get((cell_id, outcome))]
+        known = [self.outcomes.get(outcome), self.cells.get(cell_id, {}).get(outcome)]
         found = [one for one in known if one is not None]
         return max(found, key=lambda one: (one.state == "withheld", one.factor), default=None)
 
-    def widening(self, cell_id: str) -> float:
-        """Return by how much intervals and doubts are widened for ``cell_id``: as its worst outcome asks, at least 1."""
-        return max((one.factor for one in self._all(cell_id)), default=_SOUND)
+    def values(self) -> dict[str, Any]:
+        """Return plain values, for another process."""
+        return {
+            "model": self.model,
+            "line_id": self.line_id,
+            "targets": list(self.targets),
+            "outcomes": {name: asdict(error) for name, error in self.outcomes.items()},
+            "cells": {
+                cell: {name: asdict(error) for name, error in found.items()}
+                for cell, found in self.cells.items()
+            },
+        }
 
-    def withheld(self, cell_id: str) -> tuple[str, ...]:
-        """Return the outcomes whose errors are out of hand for ``cell_id``."""
-        return tuple(one.outcome for one in self._all(cell_id) if one.state == "withheld")
-
-    def _all(self, cell_id: str) -> list[OutcomeError]:
-        found = [self.of(cell_id, outcome) for outcome in self.outcomes]
-        return [one for one in found if one is not None]
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "LineErrors":
+        """Return what :meth:`values` wrote."""
+        return cls(
+            values["model"],
+            values["line_id"],
+            tuple(values["targets"]),
+            {name: OutcomeError(**error) for name, error in values["outcomes"].items()},
+            {
+                cell: {name: OutcomeError(**error) for name, error in found.items()}
+                for cell, found in values["cells"].items()
+            },
+        )
 
 
 def delayed(
@@ -166,10 +182,10 @@ def delayed(
         return Delayed(
             np.zeros((0, len(manifest.features)), dtype=np.float32), mine.cell_ids, mine.dates[:0], {}
         )
-    table = Recipe.from_description(manifest.recipe.description).table(mine)
     final = mine.dates[-1] - np.timedelta64(manifest.horizon_days - 1 + REACH_DAYS, "D")
-    inside = (table.date <= final) & (table.date > final - np.timedelta64(told.days, "D"))
-    table = table.take(inside & _taken(manifest, table.X))
+    since = final - np.timedelta64(told.days - 1, "D")
+    table = Recipe.from_description(manifest.recipe.description).table(mine, since)
+    table = table.take((table.date <= final) & _taken(manifest, table.X))
     labels: LabelTable = label_table(mine, manifest.horizon_days).aligned(table.cell, table.date)
     names = [outcome.name for outcome in manifest.outcomes if outcome.name in labels.values]
     return Delayed(
@@ -198,13 +214,16 @@ def watch(
     """Return how wrong ``answers`` (output -> (n,)) to the rows of ``past`` were."""
     told = settings or WatchSettings()
     outcomes: dict[str, OutcomeError] = {}
-    cells: dict[tuple[str, str], OutcomeError] = {}
+    cells: dict[str, dict[str, OutcomeError]] = {}
     for info in manifest.outcomes:
         judge = _Judge.of(manifest, info.name, past, answers, told)
         outcomes[info.name] = judge.judge(np.ones(len(past.date), dtype=bool), (told.least, told.doubt))
         for cell in np.unique(past.cell_id).tolist():
-            cells[cell, info.name] = judge.judge(past.cell_id == cell, (told.least_cell, told.doubt_cell))
-    return LineErrors(line_id, tuple(target.name for target in manifest.targets), outcomes, cells)
+            cells.setdefault(cell, {})[info.name] = judge.judge(
+                past.cell_id == cell, (told.least_cell, told.doubt_cell)
+            )
+    targets = tuple(target.name for target in manifest.targets)
+    return LineErrors(manifest.name, line_id, targets, outcomes, cells)
 
 
 @dataclass(frozen=True)
@@ -319,8 +338,7 @@ def _design_effect(missed: Flags, group: NDArray[np.intp]) -> float:
 def _tail(share: float, worth: float, nominal: float) -> float:
     """Return the probability of ``share`` or more misses among ``worth`` rows that miss with ``nominal``."""
     rows = max(int(worth), 1)
-    misses = math.floor(share * rows + 1e-9)
-    return 1.0 if misses == 0 else float(bdtrc(misses - 1, rows, nominal))
+    return tail(math.floor(share * rows + 1e-9), rows, nominal)
 
 
 def _quantile(score: Floats, worth: float, coverage: float) -> float:
@@ -329,10 +347,10 @@ def _quantile(score: Floats, worth: float, coverage: float) -> float:
     return float(np.quantile(score, level, method="higher"))
 
 
-def tell(metrics: Metrics, model: str, found: LineErrors) -> None:
-    """Set the gauges of ``model``'s errors on a line."""
+def tell(metrics: Metrics, found: LineErrors) -> None:
+    """Set the gauges of a model's errors on a line."""
     for outcome, error in found.outcomes.items():
-        labels = (model, found.line_id, outcome)
+        labels = (found.model, found.line_id, outcome)
         if error.ratio is not None:
             metrics.model_error.labels(*labels).set(error.ratio)
         metrics.widening.labels(*labels).set(_WITHHELD_GAUGE if error.state == "withheld" else error.factor)

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from serving.student import quantile
 from serving.verified.panel import Panel
 from serving.verified.settings import SavingsSettings
 
@@ -108,7 +108,7 @@ class Comparison:
         spread -= np.tensordot(through, scatter.learnt, axes=1)
         count = scatter.draws.shape[1]
         variance = float(((spread - spread.mean(axis=1, keepdims=True)) ** 2).sum() / (count - 1))
-        reach = float(stdtrit(count - 1, 0.5 + self.confidence / 2)) * np.sqrt(variance)
+        reach = quantile(count - 1, 0.5 + self.confidence / 2) * float(np.sqrt(variance))
         mean = float(share @ self.saving[picked])
         return Effect(mean, mean - reach, mean + reach)
 

@@ -26,7 +26,6 @@ from tests.fakes.access import FakeAccess
 from tests.fakes.plant_bundle import WIDTH, bundle, manifest, rows
 from tests.fakes.service_process import ROOT, Running, serving
 
-AUDITED = ROOT / "tests" / "fakes" / "audited_service.py"
 INFER = "/v2/models/potline/infer"
 BODY = orjson.dumps(
     {
@@ -200,17 +199,6 @@ def test_models_are_admitted_and_listed(tmp_path: Path, capsys: pytest.CaptureFi
     assert added == listed == f"potline {manifest().digest}"
     assert run([*where, "add", str(tmp_path)]) == 1
     assert "manifest.json" in capsys.readouterr().err
-
-
-def test_nothing_is_unpickled_and_no_connection_leaves_the_process(tmp_path: Path) -> None:
-    flags = ("--bundle", str(bundle()), "--models-dir", str(tmp_path), "--insecure-local", "--drain-s", "0")
-    with serving(*flags, program=str(AUDITED)) as running:
-        assert running.get(INFER, "POST", BODY)[0] == 200
-        assert running.get("/v2/repository/models/potline/drift")[0] == 200
-        running.terminate()
-        assert running.process.wait(timeout=60) == 0
-    assert running.events("audit began")
-    assert not running.events("audit")
 
 
 def test_every_setting_says_what_it_is() -> None:
