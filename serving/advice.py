@@ -15,7 +15,7 @@ from features.setpoints import OperatingWindow
 from features.signals import SIGNALS
 from features.stages import Stage
 from serving.context import Context
-from serving.guard import PRACTICE, pin_reasons
+from serving.guard import PRACTICE, error_reason, pin_reasons
 from serving.limits import Limit
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, saving
@@ -86,7 +86,7 @@ class Author:
             expected=self._expected(today),
             saving=self._no_saving(),
             support=self._support(today),
-            reasons=(*why, *pin_reasons(self.pins)),
+            reasons=(*why, *_widened(context), *pin_reasons(self.pins)),
         )
 
     def move(self, context: Context, current: Floats, judged: Judged) -> Recommendation:
@@ -101,7 +101,7 @@ class Author:
             saving=saved,
             support=self._support(judged.outputs),
             binding=judged.binding,
-            reasons=tuple(self._reasons(judged, saved, levers)),
+            reasons=(*self._reasons(judged, saved, levers), *_widened(context)),
         )
 
     def _seal(self, context: Context, status: Status, **fields: object) -> Recommendation:
@@ -254,6 +254,11 @@ class Author:
             outcome=meant.meaning_zh,
             window=words_zh,
         )
+
+
+def _widened(context: Context) -> Iterator[Reason]:
+    for entry in context.errors.widened if context.errors is not None else ():
+        yield error_reason("model_error_widened", entry)
 
 
 def _window_words(limit: Limit) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from features.outcomes import OUTCOMES
 from features.setpoints import OperatingWindow
 from features.signals import SIGNALS
 from features.stages import Stage
-from serving.context import Context
+from serving.context import Context, Erring
 from serving.limits import DEFAULT_LIMITS, FLOORS, Limit, check_limits
 from serving.reasons import reason
 from serving.schemas import Reason
@@ -113,7 +113,7 @@ def screen(context: Context, manifest: Manifest, settings: GuardSettings) -> lis
         )
         for item in stuck
     ]
-    return found
+    return [*found, *_erring(context)]
 
 
 def standing(outputs: Outputs, manifest: Manifest, settings: GuardSettings) -> list[Reason]:
@@ -272,6 +272,17 @@ def _stale(context: Context, settings: GuardSettings) -> Iterator[Reason]:
     age = (context.date - context.last_reported).days
     if age > settings.max_report_age_d:
         yield reason("stale", {"age_d": age, "limit_d": settings.max_report_age_d})
+
+
+def _erring(context: Context) -> Iterator[Reason]:
+    for entry in context.errors.withheld if context.errors is not None else ():
+        yield error_reason("model_error", entry)
+
+
+def error_reason(code: str, entry: Erring) -> Reason:
+    """Return the reason ``code`` about an outcome on which the model has lately been wrong."""
+    told = {"days": entry.days, "missed": entry.missed, "nominal": entry.nominal, "factor": entry.factor}
+    return _about(code, entry.outcome, **told)
 
 
 def _features(row: NDArray[np.float32], manifest: Manifest) -> Iterator[Reason]:

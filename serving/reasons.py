@@ -130,13 +130,6 @@ _ALL = (
         "No order of daily steps reaches the found setting with every limit kept on each day; the cell is held.",
         "没有任何逐日步骤能在每天都满足约束的前提下到达所得设定，保持当前设定。",
     ),
-    Wording(
-        "model_error_unsure",
-        "Over {days:.0f} days {missed:.0%} of {outcome} lay outside its interval instead of {nominal:.0%}; with intervals"
-        " {factor:.1f} times wider the move is no longer surely a saving.",
-        "近 {days:.0f} 天{outcome}有 {missed:.0%} 落在预测区间之外（应为 {nominal:.0%}）；区间放宽至 {factor:.1f}"
-        " 倍后，该调整不能确认节约。",
-    ),
     # Why nothing is said.
     Wording(
         "model_error",

@@ -43,6 +43,7 @@ from serving.search.paths import safe_path
 from serving.search.problem import Goal, LeverPrice, Objective, Problem
 from serving.search.specialise import Points, Specialised
 from serving.search.study import SearchSettings, search
+from serving.widening import widened
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -269,7 +270,7 @@ class Advisor:
         current = np.array([_exact(row[at]) for at in self._references])
         window = self._window(context)
         surrogate = Specialised(self._graph, row, self._columns.tolist(), self._grid(window, current))
-        today = self._bundle.predict(row[None, :])
+        today = widened(self._bundle.predict(row[None, :]), context.widening)
         return Cell(context, row, current, window, surrogate, today, self._objective(context, today))
 
     def _window(self, context: Context) -> OperatingWindow:
@@ -306,7 +307,9 @@ class Advisor:
         return float(metal_rate(current_ka or self.manifest.plant.line_current_ka, efficiency)) / 1000.0
 
     def _problem(self, cell: Cell, caution: float) -> Problem:
-        goal = Goal(replace(cell.pricing, caution=caution), self.settings.guard.every_limit, self._threshold)
+        objective = replace(cell.pricing, caution=caution)
+        limits, widening = self.settings.guard.every_limit, cell.context.widening
+        goal = Goal(objective, limits, self._threshold, widening)
         return Problem(cell.surrogate, cell.window, cell.current, goal, self._outputs)
 
     def _find(self, cell: Cell) -> Judged:
@@ -370,7 +373,7 @@ class Advisor:
         rows = np.repeat(cell.row[None, :], len(stages) + 1, axis=0)
         for i, stage in enumerate(stages):
             rows[i + 1, self._columns] = np.asarray(stage.levers, dtype=np.float32)
-        return self._bundle.predict(rows)
+        return widened(self._bundle.predict(rows), cell.context.widening)
 
 
 def blocking(problem: Problem, point: Points, target: Floats) -> tuple[str, ...]:

@@ -145,7 +145,8 @@ def _state(settings: Settings, plugged: Plugged) -> State:
 def _books(settings: Settings, plugged: Plugged) -> Books | None:
     if plugged.ledger is None or plugged.record is None:
         return None
-    return Books(plugged.ledger, plugged.record, settings.record_url, settings.ledger, plugged.now)
+    urls = (settings.record_url, settings.ledger)
+    return Books(plugged.ledger, plugged.record, *urls, plugged.now, watch_days=settings.watch_days)
 
 
 async def _prove(state: State) -> None:

@@ -111,6 +111,12 @@ class Settings:
     advice_deadline_s: float = field(
         default=30.0, metadata=_says("seconds for one cell's search or one post of rows", 0.1, 600)
     )
+    watch_days: int = field(
+        default=56,
+        metadata=_says(
+            "decision days over which a model's recent errors are looked at; 0 = not at all", 0, 365
+        ),
+    )
     rate_per_s: float = field(
         default=2000.0, metadata=_says("requests a second that one key or person may make", 0.01, 1e6)
     )

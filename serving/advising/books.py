@@ -25,7 +25,10 @@ def utc() -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Books:
-    """The ledger and the record with their URLs, what tells the time, and what is known of the models' errors."""
+    """The ledger and the record with their URLs, what tells the time, and what is known of the models' errors.
+
+    ``watch_days``: decision days over which those are looked at; 0 = not at all.
+    """
 
     ledger: Ledger
     record: RecordStore
@@ -33,6 +36,7 @@ class Books:
     ledger_url: str
     now: Callable[[], datetime.datetime] = utc
     watch: Watch = field(default_factory=Watch)
+    watch_days: int = 56
 
     def visible_line(self, identity: Identity, line_id: str) -> Line:
         """Return a line of the record.

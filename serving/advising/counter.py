@@ -134,9 +134,11 @@ class Counter:
     async def _judge_errors(self, pool: Pool, version: Version, line: Line) -> None:
         """Look how wrong the model has been on a line, once for each state of its record."""
         key = (version.manifest.digest, line.line_id, line.revision)
-        if key in self._looked or line.last is None:
+        days = self.books.watch_days
+        if key in self._looked or line.last is None or not days:
             return
-        found = LineErrors.read(await tasks.ask(pool, "errors", self._at(line.line_id)))
+        told = {**self._at(line.line_id), "days": days}
+        found = LineErrors.read(await tasks.ask(pool, "errors", told))
         self.books.watch.note(version.manifest.digest, found)
         self._looked = {known for known in self._looked if known[:2] != key[:2]} | {key}
 
@@ -167,11 +169,23 @@ class Counter:
         if key not in self._known:
             told = {"store": self.books.record_url, "line_id": line.line_id, "date": date.isoformat()}
             answer = await tasks.ask(pool, "contexts", told)
-            self._known[key] = Known(date, tuple(answer["contexts"]), answer["typical"])
+            digest, watch = version.manifest.digest, self.books.watch
+            contexts = tuple(watch.counted_in(digest, context) for context in answer["contexts"])
+            self._known[key] = Known(date, contexts, answer["typical"])
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
+
+    async def counted_in(
+        self, pool: Pool, version: Version, contexts: Sequence[Values], identity: Identity
+    ) -> list[Values]:
+        """Return given ``contexts`` with the model's recent errors on their lines, where those have a record."""
+        for name in sorted({context["line_id"] for context in contexts}):
+            line = await asyncio.to_thread(self.books.line_or_none, name)
+            if line is not None and identity.may_see(name):
+                await self._judge_errors(pool, version, line)
+        return [self.books.watch.counted_in(version.manifest.digest, context) for context in contexts]
 
     async def settle(self, pool: Pool, wish: Wish) -> Values:
         """Return the settings' entry of a wish.
@@ -249,7 +263,7 @@ class Counter:
         async with self.seat(version) as pool:
             found = await tasks.ask(pool, "quality", told)
             await self._judge_errors(pool, version, line)
-        return {**found, "model_error": books.watch.states(line_id)}
+        return {**found, "model_error": books.watch.states(version.manifest.digest, line_id)}
 
     def _version_of(self, model: str, digest: str) -> Version:
         try:

@@ -18,6 +18,7 @@ from serving.recommend import Advisor, Bundle
 from serving.savings import estimate
 from serving.search.problem import Problem
 from serving.search.specialise import Points
+from serving.widening import widened
 
 Floats = NDArray[np.float64]
 Outputs = Mapping[str, Floats]
@@ -49,7 +50,7 @@ def explain(
     there = problem.surrogate.points(np.array([[recommended[name] for name in problem.window.names]]))[0]
     moved = np.flatnonzero(here != there).tolist()
     corners = _corners(here, there, moved)
-    outputs = bundle.predict(problem.surrogate.rows(corners))
+    outputs = widened(bundle.predict(problem.surrogate.rows(corners)), context.widening)
     around = _around(bundle, problem, context, typical)
     told = {
         outcome.name: {
@@ -61,7 +62,7 @@ def explain(
         }
         for outcome in bundle.manifest.outcomes
     }
-    return {"outcomes": told, "curves": _curves(bundle, problem, there)}
+    return {"outcomes": told, "curves": _curves(bundle, problem, there, context.widening)}
 
 
 def _corners(here: Points, there: Points, moved: Sequence[int]) -> Points:
@@ -168,14 +169,14 @@ def _strongest(
     ]
 
 
-def _curves(bundle: Bundle, problem: Problem, there: Points) -> dict[str, Any]:
+def _curves(bundle: Bundle, problem: Problem, there: Points, widening: Mapping[str, float]) -> dict[str, Any]:
     """Return, for each lever, the energy over its settings with the others as recommended, and what stops it where."""
     found: dict[str, Any] = {}
     for i, lever in enumerate(problem.window.levers):
         points = np.repeat(there[None, :], problem.sizes[i], axis=0)
         points[:, i] = np.arange(problem.sizes[i])
         values = problem.surrogate.levers(points)[:, i]
-        outputs = bundle.predict(problem.surrogate.rows(points))
+        outputs = widened(bundle.predict(problem.surrogate.rows(points)), widening)
         energy = {
             key: [_rounded(value) for value in outputs[output]]
             for key, output in (("mean", ENERGY), ("lower", ENERGY + LOWER), ("upper", ENERGY + UPPER))

@@ -9,7 +9,7 @@ from features.history import History
 from serving.advising.record import RecordDesk
 from serving.follow_up import follow_up
 from serving.ledger import Ledger
-from serving.models.errors import LineErrors, delayed, watch
+from serving.models.errors import LineErrors, WatchSettings, delayed, watch
 from serving.ports import Named
 from serving.predictor import Predictor
 from serving.verified import SavingsSettings, Span, verified_savings
@@ -33,14 +33,14 @@ class OutcomeDesk:
     def errors(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return how wrong the model has been on a line; nothing of a line whose record is too short to say."""
         manifest, line_id = self._predictor.manifest, told["line_id"]
-        nothing = LineErrors(manifest.name, line_id, ())
+        nothing, plan = LineErrors(manifest.name, line_id, ()), WatchSettings(days=max(told["days"], 7))
         try:
-            past = delayed(manifest, self._history(told), line_id)
+            past = delayed(manifest, self._history(told), line_id, plan)
         except (ContractError, TargetUnavailableError):
             return nothing.values()
         if not len(past.date):
             return nothing.values()
-        return watch(manifest, line_id, past, self._predictor.predict(past.X)).values()
+        return watch(manifest, line_id, past, self._predictor.predict(past.X), plan).values()
 
     def savings(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return a line's verified savings."""

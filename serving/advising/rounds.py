@@ -80,7 +80,7 @@ async def _one(
 
 def _write(books: Books, asked: Round, answers: Iterable[Values]) -> list[Values]:
     """Write recommendations down, accept those that a cell's mode accepts by itself, and return them."""
-    answers = [books.watch.counted_in(answer) for answer in answers]
+    answers = list(answers)
     entries: list[tuple[Kind, object]] = [("settings", asked.settings)]
     entries += [("recommendation", answer) for answer in answers]
     books.ledger.append_all(entries, asked.identity)

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from features.bundle.encoding import build, canonical, plain, sha256
 from features.errors import BundleForeignError, InputError
-from serving import trust
 from serving.context import Context
 from serving.ledger.book import Ledger
 from serving.ledger.chain import Record
@@ -96,11 +95,7 @@ def replay(ledger: Ledger, recommendation_id: str, bundle: Bundle) -> Replay:
             f"the settings {found.entry.settings[:12]}... of this recommendation are gone or changed"
         )
     settings = read_settings(SettingsEntry.model_validate(noted[-1].body))
-    again = Advisor(bundle, settings).advise(read_context(found.entry.context))
-    noted_trust = found.entry.context.get(trust.KEY)
-    return Replay(
-        written, again if noted_trust is None else trust.trusted(again, trust.Trust.read(noted_trust))
-    )
+    return Replay(written, Advisor(bundle, settings).advise(read_context(found.entry.context)))
 
 
 def settings_entry(settings: AdviceSettings) -> SettingsEntry:

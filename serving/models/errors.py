@@ -182,10 +182,10 @@ def delayed(
         return Delayed(
             np.zeros((0, len(manifest.features)), dtype=np.float32), mine.cell_ids, mine.dates[:0], {}
         )
-    table = Recipe.from_description(manifest.recipe.description).table(mine)
     final = mine.dates[-1] - np.timedelta64(manifest.horizon_days - 1 + REACH_DAYS, "D")
-    inside = (table.date <= final) & (table.date > final - np.timedelta64(told.days, "D"))
-    table = table.take(inside & _taken(manifest, table.X))
+    since = final - np.timedelta64(told.days - 1, "D")
+    table = Recipe.from_description(manifest.recipe.description).table(mine, since)
+    table = table.take((table.date <= final) & _taken(manifest, table.X))
     labels: LabelTable = label_table(mine, manifest.horizon_days).aligned(table.cell, table.date)
     names = [outcome.name for outcome in manifest.outcomes if outcome.name in labels.values]
     return Delayed(

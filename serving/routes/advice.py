@@ -177,7 +177,8 @@ class Holding:
 
     async def _contexts(self, pool: Pool) -> list[Values]:
         if self.asked.contexts is not None:
-            return [self._given(context) for context in self.asked.contexts]
+            given = [self._given(context) for context in self.asked.contexts]
+            return await self.counter.counted_in(pool, self.version, given, self.identity)
         books = self.counter.books
         line = await asyncio.to_thread(books.visible_line, self.identity, str(self.asked.line_id))
         if line.plant.simulated != self.version.manifest.plant.simulated:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from tests.fakes import fitted
-from tests.fakes.advice import fitted_model
+from tests.fakes.advice import LEVELS, fitted_model
 from training.export import Label, write_bundle
 
 SAVES = 4000.0
@@ -13,9 +13,15 @@ SAVES = 4000.0
 
 
 @cache
-def advising_bundle(saves: float = SAVES) -> Path:
-    """The directory of the bundle: energy falls with the voltage, and with nothing else."""
+def advising_bundle(saves: float = SAVES, half_width: float = 1.0) -> Path:
+    """The directory of the bundle: energy falls with the voltage, and with nothing else.
+
+    ``half_width``: of every interval, in units of the outcome's level; as wide as it is, whatever a line does lies inside.
+    """
     where = Path(mkdtemp(prefix="superheat-advice-")) / "bundle"
-    model = fitted_model({"energy_kwh_per_t": {"set_voltage_v": [lambda moves: saves * moves]}})
+    model = fitted_model(
+        {"energy_kwh_per_t": {"set_voltage_v": [lambda moves: saves * moves]}},
+        half_widths={name: half_width * level for name, level in LEVELS.items()},
+    )
     write_bundle(model, where, fitted.rows(120, seed=1), Label(name="potline"))
     return where

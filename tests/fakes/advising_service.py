@@ -60,15 +60,24 @@ class Advising:
 
 
 @contextmanager
-def advising(folder: Path, *flags: str, fill: bool = True) -> Iterator[Advising]:
+def advising(
+    folder: Path, *flags: str, fill: bool = True, program: str = "", bundle: Path | None = None
+) -> Iterator[Advising]:
     """Run the service over ``folder``, with the first days of the sample posted."""
     store = KeyStore(folder / "keys.json")
     keys = {role.name.lower(): store.create(Wanted(role.name.lower(), role))[0] for role in Role}
     keys["stranger"] = store.create(Wanted("stranger", Role.ENGINEER, ("L2",)))[0]
     keys["own"] = store.create(Wanted("own", Role.OPERATOR, ("L1",)))[0]
     books = ("--ledger", f"sqlite:///{folder / 'ledger.db'}", "--keys-file", str(folder / "keys.json"))
-    where = ("--bundle", str(advising_bundle()), "--models-dir", str(folder / "models"), "--drain-s", "0")
-    with serving(*books, *where, "--advice-workers", "2", *flags) as running:
+    where = (
+        "--bundle",
+        str(bundle or advising_bundle()),
+        "--models-dir",
+        str(folder / "models"),
+        "--drain-s",
+        "0",
+    )
+    with serving(*books, *where, "--advice-workers", "2", *flags, program=program) as running:
         found = Advising(running, keys, folder)
         if fill:
             body = posted(rows_of(samples(), cells=CELLS, days=DAYS))

@@ -49,20 +49,26 @@ def _say(words: str) -> None:
     print(f'{{"event": {words}, "role": "{ROLE}"}}', file=sys.stderr, flush=True)
 
 
-ROLE = "worker" if sys.argv[1:2] == ["worker"] else "service"
+WORKERS = {"worker": "serving.worker", "advice worker": "serving.advising.worker"}
+"""Role -> the module that such a process runs."""
+ROLE = sys.argv[1] if sys.argv[1:2] and sys.argv[1] in WORKERS else "service"
 
 if __name__ == "__main__":
     sys.addaudithook(audit)
     _say('"audit began"')
-    if ROLE == "worker":
-        del sys.argv[1]
-        from serving.worker import main as work
+    if ROLE in WORKERS:
+        import runpy
 
-        work()
+        del sys.argv[1]
+        runpy.run_module(WORKERS[ROLE], run_name="__main__", alter_sys=True)
     else:
         from serving.models import link
 
+        # Before anything else takes it over as its default.
         link.WORKER = (sys.executable, __file__, "worker")
+        from serving.advising import desk
+
+        desk.WORKER = (sys.executable, __file__, "advice worker")
         from serving.command import main
 
         main()

@@ -1,9 +1,11 @@
 """Advice over REST on a running service: from rows to recommendations, decisions and cards, by role and by line."""
 
+import datetime
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -285,6 +287,8 @@ def test_the_map_and_a_card(service: Advising) -> None:
     assert status == 200
     assert (told["simulated"], told["currency"], told["date"]) == (True, "CNY", DAY)
     assert told["model"]["ready"] is True
+    now = datetime.datetime.fromisoformat(told["lines"][0].pop("now"))
+    assert now.astimezone(ZoneInfo("Asia/Shanghai")).date().isoformat() == DAY
     assert told["lines"] == [{"line_id": "L1", "date": DAY, "simulated": True, "currency": "CNY"}]
     cells = {cell["cell_id"]: cell for cell in told["cells"]}
     assert cells["L1-002"]["advice"] == advice
@@ -355,7 +359,7 @@ def test_quality_names_what_is_wrong(service: Advising) -> None:
     signals = {signal["name"]: signal for signal in told["signals"]}
     assert signals["cell_voltage_v"]["cells_reporting"] == CELLS
     assert signals["cell_voltage_v"]["missing_share"] < 0.05
-    assert told["model_error"] == []
+    assert {entry["state"] for entry in told["model_error"]} == {"sound"}
 
 
 def test_bodies_are_bounded(service: Advising) -> None:
@@ -387,7 +391,8 @@ def test_the_next_day_expires_what_is_not_decided(tmp_path: Path) -> None:
         stale = service.one("L1-001")
         assert (stale["status"], stale["reasons"][0]["code"]) == ("abstain", "stale")
         # One that repeats itself is not either.
-        frozen = [{**r, "date": f"2024-02-{d}"} for d in (19, 20) for r in fresh["cell_days"]]
+        later = rows_of(samples(), cells=CELLS, days=DAYS + 6)["cell_days"]
+        frozen = [{**r, "noise_mv": 14.0} for r in later if r["date"] > DAY]
         assert service.ask("POST", "/v1/history", {"cell_days": frozen})[0] == 200
         stuck = service.one("L1-002")
         assert stuck["status"] == "abstain"

@@ -15,7 +15,7 @@ from features.tables.history import history as fold
 from serving.metrics import Metrics
 from serving.models.drift import DRIFTED, drift_of, rows_index
 from serving.models.errors import Delayed, LineErrors, WatchSettings, delayed, states, tell, watch
-from serving.trust import trust_of
+from serving.trust import recent
 from tests.fakes.plant_bundle import manifest, predictor
 from tests.fakes.quiet_line import FIRST, course
 
@@ -81,7 +81,9 @@ def test_what_is_far_from_proved_is_withheld() -> None:
     rng = np.random.default_rng(3)
     found = judged(errors(rng, 4.0))
     assert found.outcomes[OUTCOME].state == "withheld"
-    assert trust_of(found, "c03").withheld is not None
+    asked = recent(found, "c03")
+    assert asked is not None
+    assert OUTCOME in {entry.outcome for entry in asked.withheld}
     proved = manifest().outcome(OUTCOME)
     mae = proved.metrics[proved.family]["mae"]
     assert found.outcomes[OUTCOME].training_mae == mae
@@ -94,13 +96,13 @@ def test_one_bad_cell_is_told_apart() -> None:
     found = judged(error)
     assert found.outcomes[OUTCOME].state == "sound"
     assert found.cells["c07"][OUTCOME].state != "sound"
-    assert not trust_of(found, "c07").full
-    assert trust_of(found, "c08").full
+    assert recent(found, "c07") is not None
+    assert recent(found, "c08") is None
     drifted = error.copy()
     drifted[:, 7] += 9.0
-    withheld = trust_of(judged(drifted), "c07").withheld
-    assert withheld is not None
-    assert withheld["name"] == OUTCOME
+    asked = recent(judged(drifted), "c07")
+    assert asked is not None
+    assert asked.withheld[0].outcome == OUTCOME
 
 
 def test_a_bias_counts_as_much_as_a_scatter() -> None:

@@ -10,6 +10,7 @@ import pytest
 import tritonclient.grpc as grpc_client
 import tritonclient.http as http_client
 
+from tests.fakes.advising_service import advising
 from tests.fakes.audited_service import FORBIDDEN
 from tests.fakes.plant_bundle import WIDTH, bundle, manifest, rows
 from tests.fakes.service_process import ROOT, Running, serving
@@ -72,6 +73,30 @@ def test_nothing_leaves_and_nothing_is_unpickled_under_traffic(tmp_path: Path) -
         assert running.process.wait(timeout=60) == 0
     assert {line["role"] for line in running.events("audit began")} == {"service", "worker"}
     assert not running.events("audit")
+
+
+def test_nothing_leaves_while_it_is_advised(tmp_path: Path) -> None:
+    with advising(tmp_path, program=str(AUDITED)) as service:
+        told = service.lines({"line_id": "L1"})
+        advice = next(one for line in told if (one := line.get("recommendation")) and one["status"] == "move")
+        where = f"/v1/recommendations/{advice['recommendation_id']}"
+        asked: list[tuple[str, str, object]] = [
+            ("POST", f"{where}/decision", {"action": "accept"}),
+            ("GET", where, None),
+            ("POST", "/v1/explain", {"recommendation_id": advice["recommendation_id"]}),
+            ("POST", "/v1/quality", {"line_id": "L1"}),
+            ("GET", "/v1/cells?line_id=L1", None),
+            ("GET", f"/v1/cells/{advice['cell_id']}?line_id=L1", None),
+            ("GET", "/v1/savings?line_id=L1", None),
+        ]
+        for method, path, body in asked:
+            status, answer = service.ask(method, path, body)
+            assert status == 200, (path, answer)
+        service.running.terminate()
+        assert service.running.process.wait(timeout=60) == 0
+    began = {line["role"] for line in service.running.events("audit began")}
+    assert began == {"service", "worker", "advice worker"}
+    assert not service.running.events("audit")
 
 
 @pytest.mark.parametrize(

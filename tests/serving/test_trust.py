@@ -1,4 +1,4 @@
-"""A model that has been wrong is not believed as before: intervals wider, a move held, or nothing said; and replayed so."""
+"""What is known of the models' recent errors, and what it asks of a cell's context; replayed from the ledger."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from serving.context import RecentErrors
 from serving.ledger import Ledger
-from serving.ledger.advice import context_values, replay, settings_entry
+from serving.ledger.advice import context_values, read_context, replay, settings_entry
 from serving.models.errors import LineErrors, OutcomeError, State
 from serving.ports import Named
 from serving.recommend import AdviceSettings, recommend
-from serving.schemas import Recommendation
 from serving.student import quantile, tail
-from serving.trust import KEY, Trust, Watch, trust_of, trusted
+from serving.trust import KEY, Watch, recent
 from tests.fakes import advice
 
 EFFECTS = {
@@ -29,71 +29,44 @@ def error(outcome: str, factor: float = 1.0, state: State = "sound") -> OutcomeE
 
 def errors(*found: OutcomeError, cells: dict[str, OutcomeError] | None = None) -> LineErrors:
     own = {cell: {one.outcome: one} for cell, one in (cells or {}).items()}
-    line = str(move().line_id)
+    line = advice.context("c1").line_id
     return LineErrors("potline", line, (ENERGY,), {one.outcome: one for one in found}, own)
 
 
-def move() -> Recommendation:
-    found = next(iter(recommend(advice.bundle(EFFECTS), [advice.context("c1")], AdviceSettings())))
-    assert found.status == "move"
-    return found
+def test_a_sound_model_asks_for_nothing() -> None:
+    assert recent(errors(error(ENERGY)), "c1") is None
+    assert recent(LineErrors("potline", "L1", ()), "c1") is None
 
 
-def test_a_sound_model_changes_nothing() -> None:
-    given = move()
-    trust = trust_of(errors(error(ENERGY)), "c1")
-    assert trust.full
-    assert trusted(given, trust) is given
+def test_the_worse_of_line_and_cell_counts() -> None:
+    found = errors(error(ENERGY, 1.5, "widened"), cells={"c1": error(ENERGY, 3.0, "withheld")})
+    mine, other = recent(found, "c1"), recent(found, "c2")
+    assert isinstance(mine, RecentErrors)
+    assert isinstance(other, RecentErrors)
+    assert [entry.factor for entry in mine.widened] == [3.0]
+    assert [entry.outcome for entry in mine.withheld] == [ENERGY]
+    assert ([entry.factor for entry in other.widened], other.withheld) == ([1.5], ())
 
 
-def test_wider_intervals_keep_their_means() -> None:
-    given = move()
-    found = trusted(given, trust_of(errors(error(ENERGY, 1.5, "widened")), "c1"))
-    assert found.status == "move"
-    assert given.saving is not None
-    assert found.saving is not None
-    for name in ("energy_kwh_per_t", "cost_per_t"):
-        before, after = getattr(given.saving, name), getattr(found.saving, name)
-        assert after.mean == before.mean
-        assert after.mean - after.lower == pytest.approx(1.5 * (before.mean - before.lower))
-        assert after.upper - after.mean == pytest.approx(1.5 * (before.upper - before.mean))
-    for name, before in given.expected.items():
-        factor = 1.5 if name == ENERGY else 1.0
-        after = found.expected[name]
-        assert after.recommended - after.lower == pytest.approx(factor * (before.recommended - before.lower))
-    assert found.reasons[-1].code == "model_error_widened"
-    assert found.recommendation_id == found.content_hash() != given.recommendation_id
-    assert found.levers == given.levers
+def test_an_interval_of_no_width_is_out_of_hand_and_still_can_be_written() -> None:
+    found = recent(errors(error(ENERGY, float("inf"), "withheld")), "c1")
+    assert found is not None
+    assert found.withheld[0].factor == 1e6
 
 
-def test_a_move_that_is_no_longer_surely_a_saving_is_held() -> None:
-    given = move()
-    assert given.saving is not None
-    cost = given.saving.cost_per_t
-    enough = 1.1 * cost.mean / (cost.mean - cost.lower)
-    found = trusted(given, trust_of(errors(error(ENERGY, enough, "widened")), "c1"))
-    assert found.status == "hold"
-    assert [lever.recommended for lever in found.levers] == [lever.current for lever in given.levers]
-    assert [reason.code for reason in found.reasons] == ["model_error_unsure"]
-    assert found.saving is not None
-    assert found.saving.cost_per_t.mean == 0.0
-    assert "energy" in found.reasons[0].text
-    assert "电耗" in found.reasons[0].text_zh
-
-
-def test_what_is_out_of_hand_makes_the_cell_abstain_and_only_that_cell() -> None:
-    found = errors(error(ENERGY), cells={"c1": error(ENERGY, 3.0, "withheld")})
-    said = trusted(move(), trust_of(found, "c1"))
-    assert (said.status, said.levers, said.saving) == ("abstain", (), None)
-    assert [reason.code for reason in said.reasons] == ["model_error"]
-    assert trust_of(found, "c2").full
-
-
-def test_a_helper_that_is_wrong_widens_its_own_interval_only() -> None:
-    trust = trust_of(errors(error(ENERGY), error("mean_noise_mv", 1.4, "widened")), "c1")
-    assert trust == Trust({"mean_noise_mv": 1.4})
-    found = trusted(move(), trust)
-    assert found.saving == move().saving
+def test_bundles_are_told_apart() -> None:
+    watch, context = Watch(), context_values(advice.context("c1"))
+    watch.note("one", errors(error(ENERGY, 1.5, "widened")))
+    watch.note("two", errors(error(ENERGY)))
+    assert watch.counted_in("two", context) is context
+    assert watch.counted_in("three", context) is context
+    assert watch.counted_in("one", context)[KEY]["widened"][0]["factor"] == 1.5
+    assert [watch.states(digest, context["line_id"])[0]["state"] for digest in ("one", "two")] == [
+        "widened",
+        "sound",
+    ]
+    assert watch.states("three", context["line_id"]) == []
+    assert len(watch.known) == 2
 
 
 @pytest.fixture
@@ -107,26 +80,20 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     [(1.5, "widened", "move"), (50.0, "widened", "hold"), (3.0, "withheld", "abstain")],
 )
 def test_what_was_counted_in_is_replayed(ledger: Ledger, factor: float, state: State, status: str) -> None:
-    bundle, context, settings = advice.bundle(EFFECTS), advice.context("c1"), AdviceSettings()
-    made = next(iter(recommend(bundle, [context], settings)))
+    bundle, settings = advice.bundle(EFFECTS), AdviceSettings()
+    watch = Watch()
+    watch.note(bundle.manifest.digest, errors(error(ENERGY, factor, state)))
+    context = watch.counted_in(bundle.manifest.digest, context_values(advice.context("c1")))
+    made = next(iter(recommend(bundle, [read_context(dict(context))], settings)))
+    assert made.status == status
     noted = settings_entry(settings)
     advised: dict[str, Any] = {
         "recommendation": made.model_dump(mode="json"),
-        "context": context_values(context),
+        "context": context,
         "settings": noted.digest,
     }
-    watch = Watch()
-    assert watch.counted_in(advised) is advised
-    watch.note("another bundle", errors(error(ENERGY, factor, state)))
-    assert watch.counted_in(advised) is advised
-    watch.note(made.bundle_digest, errors(error(ENERGY, factor, state)))
-    assert len(watch.known) == 1
-    assert watch.states(made.line_id)[0]["state"] == state
-    found = watch.counted_in(advised)
-    assert found["recommendation"]["status"] == status
-    assert KEY in found["context"]
-    ledger.append_all([("settings", noted), ("recommendation", found)], Named("service"))
-    again = replay(ledger, found["recommendation"]["recommendation_id"], bundle)
+    ledger.append_all([("settings", noted), ("recommendation", advised)], Named("service"))
+    again = replay(ledger, made.recommendation_id, bundle)
     assert again.equal, again.differences
 
 
