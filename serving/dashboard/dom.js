@@ -45,13 +45,19 @@ export function say(text) {
   document.getElementById("spoken").textContent = text;
 }
 
-/** Draw into `host` at its width, again whenever that changes. */
-export function fitted(host, draw) {
-  let width = 0;
+const widths = new Map();
+
+/**
+ * A box that is drawn at its width, again whenever that changes. It begins at the width that the last box of its
+ * `kind` had, so that a redrawn box is whole at once: the focus and the place scrolled to have something to return to.
+ */
+export function fitted(kind, draw) {
+  let width = widths.get(kind) ?? 0;
+  const host = h("div", { class: kind }, width ? draw(width) : null);
   const watch = new ResizeObserver(() => {
     const now = Math.floor(host.clientWidth);
     if (now && now !== width) {
-      width = now;
+      widths.set(kind, (width = now));
       put(host, draw(width));
     }
   });
@@ -69,6 +75,7 @@ const ICONS = {
   reject: "M4 4l8 8M12 4l-8 8",
   off: "M8 3v5M4.9 4.8a4.6 4.6 0 1 0 6.2 0",
   approved: "M8 2.2l4.8 1.8v3.6c0 3-2 5-4.8 6.2-2.8-1.2-4.8-3.2-4.8-6.2V4zM5.6 7.8 7.4 9.6l3-3.4",
+  theme: "M8 2.8a5.2 5.2 0 1 0 .01 0M8 3v10M8 5.5l4-1M8 8.5h5M8 11l3.5-.5",
   none: "M7.2 8h1.6",
   finding: "M8 2.6 14 13H2zM8 6.5v3M8 11.2v.3",
   silent: "M3 3l10 10M5 11a4.5 4.5 0 0 1 .2-6.2M11 5a4.5 4.5 0 0 1 0 6",
