@@ -135,8 +135,7 @@ def _line_info(counter: Counter, line_id: str, version: Version | None) -> dict[
     date: datetime.date | None = None
     if line is not None and line.last is not None:
         # The day that would be decided on, however old the record is: the page says how old.
-        today = counter.books.time_at(line).date()
-        date = max(today, line.last + datetime.timedelta(days=1))
+        date = max(counter.books.today(line), line.last + datetime.timedelta(days=1))
     return {
         "line_id": line_id,
         "date": date.isoformat() if date else None,
