@@ -34,7 +34,7 @@ from serving.models.repository import Repository
 from serving.ports import Access
 from serving.record.store import RecordStore
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
-from serving.routes import advice, cells, repository, rest, savings
+from serving.routes import advice, cells, page, repository, rest, savings
 from serving.routes.description import describe
 from serving.settings import Settings
 
@@ -100,7 +100,7 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     limits = rest.Limits(settings.max_body_bytes, settings.body_timeout_s)
     protocol = rest.routes(state.house, state.gate, state.metrics, limits, state.version)
     changes = repository.routes(state.house, limits, _from_request(state.audit))
-    app.router.routes[:0] = [*protocol, *changes]
+    app.router.routes[:0] = [*protocol, *changes, *page.routes()]
     # Taken over one by one: the table of roles is compared with the routes that the application names.
     told = (advice.router(state.counter, limits), cells.router(state.counter), savings.router(state.counter))
     app.router.routes += [route for router in told for route in router.routes]

@@ -2,7 +2,7 @@
 
 import typer
 
-from experiments.commands import advice, bench, confounding, data, doctor, models, run
+from experiments.commands import advice, allocate, bench, confounding, data, doctor, models, run
 
 app = typer.Typer(
     name="superheat",
@@ -20,6 +20,7 @@ app.command("tune")(models.tune)
 app.command("compare")(models.compare)
 app.command("export")(models.export)
 app.command("recommend")(advice.recommend)
+app.command("allocate")(allocate.allocate)
 app.command("confounding")(confounding.confounding)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")

@@ -48,6 +48,59 @@ def search(
         table.write_json(json)
 
 
+@app.command("confounding")
+def confounding(
+    histories: Annotated[int, typer.Option(help="Simulated histories.", min=1)] = 3,
+    cells: Annotated[int, typer.Option(help="Cells of each.", min=4)] = 30,
+    days: Annotated[int, typer.Option(help="Days of each.", min=60)] = 300,
+    preset: Annotated[str, typer.Option(help="The virtual line's parameter set.")] = "line-500",
+    seed: Annotated[int, typer.Option(help="Of the first history; the others follow.", min=0)] = 11,
+    json: options.Json = None,
+) -> None:
+    """Judge the confounding report on histories whose truth is known: coverage, signs, and dials wired to nothing.
+
+    Reads nothing. Costs about three minutes a history of 30 cells x 300 days.
+    """
+    from experiments.bench.confounding import ConfoundingPlan, run
+    from experiments.progress import Stages
+
+    shown = options.console()
+    with Stages(1, shown).stage("Simulating histories, and judging what their records say") as meter:
+        table = run(ConfoundingPlan(histories, cells, days, preset, seed), meter)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)
+
+
+@app.command("response")
+def response(
+    bundle: Annotated[Path, typer.Option(help="The bundle to ask.")] = options.DEFAULT_OUT / "bundle",
+    cells: Annotated[int, typer.Option(help="Cells of the line that it is asked on.", min=2)] = 40,
+    days: Annotated[int, typer.Option(help="Days on which it is asked.", min=1)] = 4,
+    preset: Annotated[str, typer.Option(help="The virtual line's parameter set.")] = "line-500",
+    seed: Annotated[int, typer.Option(help="Of the line; not the one trained on.", min=0)] = 1001,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw truth and model over each lever there (HTML).")
+    ] = None,
+    json: options.Json = None,
+) -> None:
+    """Compare the bundle's answer to each lever with the truth of a virtual line it never saw, signs counted by cell.
+
+    Reads --bundle. Costs about a minute for 40 cells.
+    """
+    from experiments.bench.response import ResponsePlan, run, write_figure
+    from experiments.progress import Stages
+
+    shown = options.console()
+    with Stages(1, shown).stage("Asking truth and bundle") as meter:
+        table, answers = run(bundle, ResponsePlan(preset, cells, seed, days), meter)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)
+    if figure is not None:
+        write_figure(answers, figure)
+
+
 @app.command("kill")
 def kill(
     data: options.Data = options.DEFAULT_DATA,

@@ -7,6 +7,7 @@ import { decisionView } from "./decide.js";
 import { current, openCard } from "./details.js";
 import { h, icon, put } from "./dom.js";
 import { countdown, moment, number, quantity } from "./format.js";
+import { earlierView } from "./follow.js";
 import { leversView } from "./levers.js";
 import { modeView } from "./mode.js";
 import { outcomesView, savingView } from "./outcomes.js";
@@ -31,7 +32,7 @@ export function cardView(host) {
     openCard(state.view.cell);
   }
   const id = cell?.advice?.recommendation_id ?? "";
-  const now = [state.view.cell, state.details, state.explained, language(), id, cell?.mode, JSON.stringify(cell?.decision ?? null), cell && stateOf(cell), draft(id).action, state.deciding, state.identity, state.run?.busy];
+  const now = [state.view.cell, state.details, state.explained, language(), id, cell?.mode, JSON.stringify(cell?.decision ?? null), cell && stateOf(cell), draft(id).action, state.deciding, state.identity, state.run?.busy, state.followed];
   if (now.length === drawnFor.length && now.every((value, i) => value === drawnFor[i]) && host.childNodes.length) return;
   const another = drawnFor[0] !== now[0];
   drawnFor = now;
@@ -55,7 +56,7 @@ function contents(cell) {
       advice && advice.status !== "abstain" && part("curves", curvesView(explained, advice)),
       part("trends", details?.trends ? trendsView(details, advice) : h("p", { class: "waiting" }, t("waiting.trends"))),
       part("precedents", precedentsView(explained?.precedents ?? details?.precedents ?? null)),
-      part("earlier", earlier(details)),
+      part("earlier", earlierView(details)),
       part("mode", modeView(cell, advice)),
       advice && part("provenance", provenance(advice)),
     ),
@@ -119,18 +120,6 @@ function adviceView(cell, advice) {
     Object.keys(advice.expected).length > 0 && part("outcomes", outcomesView(advice)),
     part("why", h("ul", { class: "reasons" }, advice.reasons.map((reason) => h("li", { class: `reason-${reason.code}` }, reasoned(reason))))),
   ];
-}
-
-function earlier(details) {
-  if (!details) return h("p", { class: "waiting" }, t("waiting.trends"));
-  const rows = details.recommendations ?? [];
-  if (!rows.length) return h("p", {}, t("earlier.none"));
-  return h(
-    "table",
-    {},
-    h("thead", {}, h("tr", {}, ["date", "advice", "decision", "by", "reason"].map((name) => h("th", { scope: "col" }, t(`earlier.${name}`))))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, h("td", {}, row.date), h("td", {}, t(`state.${row.status}`)), h("td", {}, row.decision ? [icon(row.decision.action), t(`state.${row.decision.action}`)] : "–"), h("td", {}, row.decision?.subject ?? "–"), h("td", {}, row.decision?.reason || "–")))),
-  );
 }
 
 function provenance(advice) {

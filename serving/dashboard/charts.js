@@ -100,7 +100,7 @@ export function trend({ dates, set, measured, aim, label, look }, width, height 
   const values = [...(set ?? []), ...(measured ?? []), aim].filter((value) => Number.isFinite(value));
   const pad = values.length ? (Math.max(...values) - Math.min(...values)) * 0.06 : 0;
   const [low, high] = values.length ? [Math.min(...values) - pad, Math.max(...values) + pad] : [0, 1];
-  const axis = ticks(low, high, 3);
+  const axis = ticks(low, high, 4);
   const bottom = Math.min(low, ...axis.values);
   const upper = Math.max(high, ...axis.values);
   const x = scale(0, Math.max(1, dates.length - 1), box.left, width - box.right);
@@ -112,7 +112,7 @@ export function trend({ dates, set, measured, aim, label, look }, width, height 
     { class: "trend", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0", "aria-label": label },
     frame(box, y, axis),
     marks.map((i, k) => dates[i] && s("text", { class: "tick", x: x(i), y: height - 3, "text-anchor": k ? (k === marks.length - 1 ? "end" : "middle") : "start" }, dates[i].slice(5))),
-    runs(measured ?? []).map((run) => (run.length > 1 ? s("path", { class: "measured", d: path(run.map(([i, value]) => [x(i), y(value)])) }) : s("circle", { class: "single", cx: x(run[0][0]), cy: y(run[0][1]), r: 1.6 }))),
+    runs(measured ?? []).map((run) => (run.length > 1 ? s("path", { class: "measured", d: path(run.map(([i, value]) => [x(i), y(value)])) }) : s("circle", { class: "single", cx: x(run[0][0]), cy: y(run[0][1]), r: 2 }))),
     runs(set ?? []).map((run) => s("path", { class: "set", d: stairs(run, x, y) })),
     Number.isFinite(aim) && s("path", { class: "aim", d: `M${width - box.right} ${y(aim)}l7 -4v8z` }),
     cursor,
@@ -140,6 +140,20 @@ export function trend({ dates, set, measured, aim, label, look }, width, height 
   return svg;
 }
 
+/** The stretches of a lever's settings that break a limit: [from, to] each, half a step beyond the settings. */
+export function blocked(values, limits) {
+  const broken = new Set(limits.map((limit) => limit.value));
+  const half = (values[1] - values[0]) / 2;
+  const found = [];
+  values.forEach((value, i) => {
+    if (!broken.has(value)) return;
+    const [from, to] = [Math.max(values[0], value - half), Math.min(values.at(-1), value + half)];
+    if (i && broken.has(values[i - 1])) found.at(-1)[1] = to;
+    else found.push([from, to]);
+  });
+  return found;
+}
+
 /** A response curve: mean with its interval over one lever, today's setting and the advised one marked. */
 export function curve({ values, mean, lower, upper, current, recommended, limits, label, places }, width, height = 120) {
   const box = { ...BOX, bottom: 28, width, height };
@@ -158,7 +172,7 @@ export function curve({ values, mean, lower, upper, current, recommended, limits
     frame(box, y, axis),
     across.values.map((value) => s("text", { class: "tick", x: x(value), y: height - box.bottom + 12, "text-anchor": "middle" }, number(value, Math.max(across.places, places ?? 0)))),
     s("path", { class: "band", d: `${path(band)}Z` }),
-    (limits ?? []).map((limit) => bar(limit.value, "limit")),
+    blocked(values, limits ?? []).map(([from, to]) => s("rect", { class: "limit", x: x(from), y: box.top, width: Math.max(1, x(to) - x(from)), height: height - box.bottom - box.top })),
     bar(current, "now-line"),
     recommended !== current && bar(recommended, "then-line"),
     s("path", { class: "mean-line", d: path(line) }),
@@ -171,7 +185,7 @@ export function curve({ values, mean, lower, upper, current, recommended, limits
 export function pairs({ names, first, second, label, look }, width, height = 190) {
   const box = { left: 52, right: 8, top: 8, bottom: 20, width, height };
   const known = [...first, ...second].filter(Boolean).flatMap((one) => [one.lower, one.upper, one.mean]).filter(Number.isFinite);
-  const axis = ticks(Math.min(0, ...known), Math.max(0, ...known), 4);
+  const axis = ticks(Math.min(0, ...known), Math.max(0, ...known), 5);
   const y = scale(Math.min(0, ...known, ...axis.values), Math.max(0, ...known, ...axis.values), height - box.bottom, box.top);
   const band = (width - box.left - box.right) / Math.max(1, names.length);
   const offset = Math.min(9, band / 4);
@@ -213,8 +227,7 @@ export const chartKey = (entries) =>
 function sample(css) {
   if (css === "now" || css === "mean" || css === "realised") return s("circle", { class: css, cx: 9, cy: 5, r: 3.5 });
   if (css === "promised") return s("rect", { class: css, x: 5.5, y: 1.5, width: 7, height: 7 });
-  if (css === "inside" || css === "band") return s("rect", { class: css, x: 1, y: 1, width: 16, height: 8 });
+  if (css === "inside" || css === "band" || css === "limit") return s("rect", { class: css, x: 1, y: 1, width: 16, height: 8 });
   if (css === "aim") return s("path", { class: css, d: "M6 5l7 -4v8z" });
-  if (css === "limit" || css === "edge") return s("line", { class: css, x1: 9, x2: 9, y1: 0, y2: 10 });
-  return s("path", { class: css, d: "M0 5h18" });
+    return s("path", { class: css, d: "M0 5h18" });
 }

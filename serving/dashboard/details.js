@@ -9,7 +9,7 @@ const DAYS = 60;
 export async function openCard(cellId) {
   const line = state.view.line;
   const same = state.details?.cell_id === cellId && state.details.line_id === line;
-  if (!same) Object.assign(state, { details: null, explained: null });
+  if (!same) Object.assign(state, { details: null, explained: null, followed: {} });
   silence("card");
   changed();
   const still = () => state.view.cell === cellId && state.view.line === line;

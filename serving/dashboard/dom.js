@@ -45,13 +45,19 @@ export function say(text) {
   document.getElementById("spoken").textContent = text;
 }
 
-/** Draw into `host` at its width, again whenever that changes. */
-export function fitted(host, draw) {
-  let width = 0;
+const widths = new Map();
+
+/**
+ * A box that is drawn at its width, again whenever that changes. It begins at the width that the last box of its
+ * `kind` had, so that a redrawn box is whole at once: the focus and the place scrolled to have something to return to.
+ */
+export function fitted(kind, draw) {
+  let width = widths.get(kind) ?? 0;
+  const host = h("div", { class: kind }, width ? draw(width) : null);
   const watch = new ResizeObserver(() => {
     const now = Math.floor(host.clientWidth);
     if (now && now !== width) {
-      width = now;
+      widths.set(kind, (width = now));
       put(host, draw(width));
     }
   });

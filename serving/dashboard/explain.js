@@ -51,7 +51,7 @@ function curveFigure(lever, found) {
   const label = t("curves.label", { lever: t(`lever.${lever.name}`) });
   const given = { values: found.values, mean, lower, upper, current: lever.current, recommended: lever.recommended, limits: found.limit, label, places: Math.min(2, digits(lever.unit)) };
   const limits = [...new Set((found.limit ?? []).map((limit) => constrained(limit.constraint)))];
-  return h("figure", {}, h("figcaption", {}, h("b", {}, t(`lever.${lever.name}`)), h("small", {}, ` ${unit(lever.unit)} → kWh/t`)), fitted(h("div", { class: "chart" }), (width) => curve(given, width)), limits.length > 0 && h("small", { class: "note" }, `${t("key.limit")}: ${limits.join(", ")}`));
+  return h("figure", {}, h("figcaption", {}, h("b", {}, t(`lever.${lever.name}`)), h("small", {}, ` ${unit(lever.unit)} → kWh/t`)), fitted("chart", (width) => curve(given, width)), limits.length > 0 && h("small", { class: "note" }, `${t("key.limit")}: ${limits.join(", ")}`));
 }
 
 /** Days of the line's own history that were most like today and moved the same way, with what followed. */
@@ -67,11 +67,11 @@ export function precedentsView(precedents) {
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("precedents.cell")), h("th", { scope: "col" }, t("precedents.date")), h("th", { scope: "col", class: "n" }, t("precedents.distance")), h("th", { scope: "col" }, t("precedents.moves")), outcomes.map((name) => h("th", { scope: "col", class: "n" }, named(name))))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("precedents.cell")), h("th", { scope: "col", class: "n" }, t("precedents.date")), h("th", { scope: "col", class: "n" }, t("precedents.distance")), h("th", { scope: "col" }, t("precedents.moves")), outcomes.map((name) => h("th", { scope: "col", class: "n" }, named(name))))),
       h(
         "tbody",
         {},
-        precedents.map((one) => h("tr", {}, h("th", { scope: "row" }, one.cell_id), h("td", {}, one.date), h("td", { class: "n" }, number(one.distance, 2)), h("td", {}, Object.entries(one.levers ?? {}).map(([name, { before, after }]) => h("span", { class: "move" }, `${t(`lever.${name}`)} ${difference(after - before, LEVER_UNITS[name])}`))), outcomes.map((name) => h("td", { class: "n" }, followed(one.outcome?.[name], name))))),
+        precedents.map((one) => h("tr", {}, h("th", { scope: "row" }, one.cell_id), h("td", { class: "n" }, one.date), h("td", { class: "n" }, number(one.distance, 2)), h("td", {}, Object.entries(one.levers ?? {}).map(([name, { before, after }]) => h("span", { class: "move" }, `${t(`lever.${name}`)} ${difference(after - before, LEVER_UNITS[name])}`))), outcomes.map((name) => h("td", { class: "n" }, followed(one.outcome?.[name], name))))),
       ),
     ),
     h("small", { class: "note" }, t("precedents.note")),

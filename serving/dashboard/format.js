@@ -2,7 +2,7 @@
 
 import { t } from "./words.js";
 
-const DIGITS = { V: 3, mV: 1, degC: 1, "kWh/t": 0, "kg/t": 1, "kg/d": 0, kg: 0, mm: 0, "wt%": 2, fraction: 2, kA: 1, d: 0, kWh: 0, t: 1, min: 0 };
+const DIGITS = { V: 3, mV: 1, degC: 1, "kWh/t": 0, "kg/t": 1, "kg/d": 0, kg: 0, mm: 0, "wt%": 2, fraction: 2, kA: 1, d: 0, kWh: 0, t: 1, min: 0, "1/d": 0 };
 const SHOWN = { degC: "°C", fraction: "%", "1/d": "d⁻¹" };
 const NOTHING = "–";
 

@@ -1,7 +1,7 @@
 // The line: its figures, its filters, the run of advice, and the panes of map, table and card.
 
 import { cardView } from "./card.js";
-import { counts, moneyUnit, savingOf } from "./cells.js";
+import { counts, moneyUnit, savingOf, stateOf } from "./cells.js";
 import { h, put } from "./dom.js";
 import { number } from "./format.js";
 import { loadHealth } from "./health.js";
@@ -38,7 +38,8 @@ function figure(name, value, unit, note) {
 }
 
 function total(cells, measure) {
-  const found = cells.map((cell) => savingOf(cell, measure)).filter(Boolean);
+  const taken = cells.filter((cell) => ["move", "accept", "modify"].includes(stateOf(cell)));
+  const found = taken.map((cell) => savingOf(cell, measure)).filter(Boolean);
   if (!found.length || !cells.length) return null;
   return found.reduce((sum, one) => sum + one.mean, 0) / cells.length;
 }
@@ -51,8 +52,8 @@ function strip() {
   return [
     figure(t("strip.cells"), number(cells.length)),
     figure(t("strip.open"), number(found.move), "", t("strip.decided", { n: decided })),
-    figure(t("strip.cost"), number(cost, 1), cost === null ? "" : moneyUnit(), t("strip.if_all")),
-    figure(t("strip.energy"), number(energy, 0), energy === null ? "" : "kWh/t", t("strip.if_all")),
+    figure(t("strip.cost"), number(cost, 1), cost === null ? "" : moneyUnit(), cost === null ? "" : t("strip.if_all")),
+    figure(t("strip.energy"), number(energy, 0), energy === null ? "" : "kWh/t", energy === null ? "" : t("strip.if_all")),
     runView(),
   ];
 }

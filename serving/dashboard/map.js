@@ -42,7 +42,7 @@ export function rowsOf(cells, columns) {
 function size(count, width) {
   const half = Math.ceil(count / 2);
   const room = width - LABEL;
-  const least = count <= 40 && width > 620 ? 39 : count <= 80 ? 46 : 40;
+  const least = count <= 40 && width > 560 ? 34 : count <= 80 ? 46 : 40;
   const columns = Math.max(1, Math.min(half, Math.floor((room + GAP) / (least + GAP))));
   const even = Math.ceil(half / Math.ceil(half / columns));
   return { columns: even, tile: Math.min(76, Math.floor((room + GAP) / even) - GAP) };
@@ -54,7 +54,7 @@ function face(cell, measure, bounds) {
   if (measure === "health") {
     const found = findingsOf(cell);
     if (!found) return { css: "is-none", mark: null, text: "…" };
-    return found.length ? { css: "is-finding", mark: icon("finding"), text: found.length > 1 ? String(found.length) : "" } : { css: "is-sound", mark: icon("sound"), text: "" };
+    return found.length ? { css: "is-finding", mark: icon("finding"), text: "" } : { css: "is-sound", mark: icon("sound"), text: "" };
   }
   const saving = savingOf(cell, measure);
   const mark = ["accept", "modify", "reject", "expired"].includes(now) ? icon(now) : null;
@@ -77,8 +77,8 @@ function tile(cell, at, shown, bounds) {
       "data-key": `tile-${cell.cell_id}`,
       "data-cell": cell.cell_id,
     },
-    h("span", { class: "tile-name" }, short(cell)),
-    h("span", { class: "tile-face" }, text, mark),
+    h("span", { class: "tile-name" }, short(cell), text ? mark : null),
+    h("span", { class: "tile-face" }, text || mark),
   );
 }
 
@@ -166,7 +166,7 @@ const key = (css, mark, text) => h("span", { class: "key" }, h("span", { class: 
 export function mapView() {
   const chosen = state.payload.cells.find((cell) => cell.cell_id === (state.view.cell || roving));
   return [
-    fitted(h("div", { class: "hall-host" }), draw),
+    fitted("hall-host", draw),
     h("p", { class: "readout" }, chosen ? sentence(chosen) : t("map.hint")),
     h("div", { class: "legend" }, legend()),
     state.view.cell ? null : limitsView(),

@@ -68,7 +68,7 @@ export function runView() {
     h(
       "div",
       { class: "progress" },
-      h("progress", { max: now.total || 1, value: now.done, "aria-label": t("run.progress") }),
+      now.busy && h("progress", { max: now.total || 1, value: now.done, "aria-label": t("run.progress") }),
       h("span", { class: "n" }, `${now.done} / ${now.total}`),
       tally,
       !now.busy && now.stopped && h("small", {}, t("run.stopped")),

@@ -98,7 +98,7 @@ function weeks(found) {
       h("div", { class: "choices", role: "radiogroup", "aria-label": t("savings.by_week") }, Object.keys(KINDS).map((name) => h("label", { class: `choice ${kind === name ? "chosen" : ""}` }, h("input", { type: "radio", name: "kind", value: name, checked: kind === name, "data-key": `kind-${name}`, onchange: pick }), t(`savings.${name}`)))),
       h("span", { class: "note" }, unitOf(kind)),
     ),
-    shown.length ? fitted(h("div", { class: "chart" }), (width) => pairs({ names: shown.map((week) => week.week), first, second, label: t("savings.chart"), look }, width)) : h("p", {}, t("savings.no_weeks")),
+    shown.length ? fitted("chart wide-chart", (width) => pairs({ names: shown.map((week) => week.week), first, second, label: t("savings.chart"), look }, width)) : h("p", {}, t("savings.no_weeks")),
     readout,
     chartKey([["promised", t("savings.promised")], ["realised", t("savings.realised")], ["whisker", t("key.interval")]]),
     h(
@@ -128,6 +128,6 @@ function cells(found) {
 
 function method(found) {
   if (!found) return h("p", {}, t("savings.no_method"));
-  const rest = Object.entries(found).filter(([name, value]) => !name.startsWith("text") && typeof value !== "object");
-  return [h("p", {}, told(found)), rest.length > 0 && h("dl", { class: "facts-list" }, rest.map(([name, value]) => [h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, String(value))]))];
+  const written = { confidence: `${number(found.confidence * 100)} %`, baseline_days: `${number(found.baseline_days)} d`, settling_days: `${number(found.settling_days)} d`, horizon_days: `${number(found.horizon_days)} d`, grid_factor: found.grid_factor ?? "–", waiting: number(found.waiting) };
+  return [h("p", {}, told(found)), h("dl", { class: "facts-list" }, Object.entries(written).map(([name, value]) => [h("dt", {}, t(`method.${name}`)), h("dd", {}, value)]))];
 }

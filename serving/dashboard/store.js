@@ -18,6 +18,7 @@ export const state = {
   run: null,
   details: null, // the answer of /v1/cells/{cell} of the open card
   explained: null,
+  followed: {}, // recommendation -> what became of it, for the rows that are open
   alerts: [],
   drafts: drafted(),
 };
@@ -38,9 +39,26 @@ export function changed() {
   planned = true;
   requestAnimationFrame(() => {
     planned = false;
-    listener();
+    if (held) waiting = true;
+    else listener();
   });
 }
+
+// While a button is held down or a word is being composed nothing is redrawn: the click or the word would be lost.
+let held = false;
+let waiting = false;
+const hold = () => (held = true);
+const release = () =>
+  setTimeout(() => {
+    held = false;
+    if (waiting) changed();
+    waiting = false;
+  });
+for (const name of ["pointerdown", "compositionstart"]) addEventListener(name, hold, true);
+for (const name of ["pointerup", "pointercancel", "compositionend"]) addEventListener(name, release, true);
+addEventListener("keydown", (event) => event.key === " " && hold(), true);
+addEventListener("keyup", (event) => event.key === " " && release(), true);
+addEventListener("blur", release);
 
 /** Show a refusal or failure; `again` is what "try again" does. */
 export function alarm(error, again = null, where = "") {

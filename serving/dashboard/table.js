@@ -60,7 +60,7 @@ function row(cell, widest) {
     h("td", { class: "n extra" }, shownMeasured(cell, "cell_voltage_v")),
     h("td", { class: "n extra" }, shownMeasured(cell, "bath_temperature_c")),
     h("td", { class: "n extra" }, shownMeasured(cell, "noise_mv")),
-    h("td", { class: "n", "data-until": cell.advice && !cell.decision && now !== "expired" ? cell.advice.expires_at : null }, cell.advice && !cell.decision ? (now === "expired" ? t("time.over") : countdown(cell.advice.expires_at, lineNow())) : "–"),
+    h("td", { class: "n", "data-until": now === "move" ? cell.advice.expires_at : null }, now === "move" ? countdown(cell.advice.expires_at, lineNow()) : now === "expired" ? t("time.over") : "–"),
   );
 }
 

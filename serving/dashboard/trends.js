@@ -5,7 +5,8 @@ import { fitted, h } from "./dom.js";
 import { quantity, unit } from "./format.js";
 import { has, named, t } from "./words.js";
 
-const ORDER = ["set_voltage_v", "cell_voltage_v", "alf3_dose_kg_d", "tap_target_kg", "alumina_feed_kg_d", "bath_temperature_c", "excess_alf3_wt_pct", "noise_mv", "metal_level_mm", "energy_kwh_per_t"];
+const LEVERS = { cell_voltage_v: "set_voltage_v", alf3_fed_kg_d: "alf3_dose_kg_d", tap_mass_kg: "tap_target_kg", alumina_fed_kg_d: "alumina_feed_kg_d" };
+const ORDER = [...Object.keys(LEVERS), "bath_temperature_c", "excess_alf3_wt_pct", "noise_mv", "metal_level_mm", "energy_kwh_per_t"];
 
 const titled = (name) => (has(`trend.${name}`) ? t(`trend.${name}`) : named(name));
 
@@ -29,7 +30,7 @@ export function trendsView(details, advice) {
   const figures = names.map((name) => {
     const readout = h("span", { class: "value", "aria-live": "off" }, written(signals[name], dates.length - 1));
     readouts.set(name, readout);
-    const host = fitted(h("div", { class: "chart" }), (width) => {
+    const host = fitted("chart", (width) => {
       const chart = trend({ dates, ...signals[name], aim: aimOf(advice, name), label: t("trends.label", { name: titled(name), days: dates.length }), look }, width);
       charts.set(name, chart);
       return chart;
@@ -44,7 +45,7 @@ export function trendsView(details, advice) {
 }
 
 const aimOf = (advice, name) => {
-  const lever = advice?.levers.find((one) => one.name === name || (name === "cell_voltage_v" && one.name === "set_voltage_v"));
+  const lever = advice?.levers.find((one) => one.name === name || one.name === LEVERS[name]);
   return lever && lever.recommended !== lever.current ? lever.recommended : undefined;
 };
 
@@ -52,5 +53,5 @@ function written({ set, measured, unit: of }, i) {
   const parts = [];
   if (set) parts.push(`${t("key.set")} ${quantity(set[i], of)}`);
   if (measured) parts.push(set ? `${t("key.measured")} ${quantity(measured[i], of)}` : quantity(measured[i], of));
-  return parts.join("  ");
+  return parts.join(" · ");
 }

@@ -66,7 +66,7 @@ export function constrained(name) {
   const [subject, side] = at < 0 ? [name, ""] : [name.slice(0, at).replace(/^floor\./, ""), name.slice(at + 1)];
   const known = subject in OUTCOMES || subject in SIGNALS;
   if (!known || !SIDES.includes(side)) return name.replaceAll("_", " ");
-  return t("constraint.join", { name: named(subject), side: t(`side.${side}`) });
+  return t("constraint.join", { name: has(`lever.${subject}`) ? t(`lever.${subject}`) : named(subject), side: t(`side.${side}`) });
 }
 
 /** What a reason is called in a word or two. */
@@ -76,5 +76,9 @@ const OURS = /\b[a-z0-9]+(?:_[a-z0-9]+)+(?:\.[a-z_]+)?\b|\bsupport\.low\b/g;
 
 /** A reason's sentence, with our names of constraints and the page's signs of units. */
 export function reasoned(reason) {
-  return told(reason).replaceAll("degC", "°C").replace(OURS, (name) => (name.includes(".") ? constrained(name) : featured(name)));
+  const text = told(reason)
+    .replace(OURS, (name) => (name.includes(".") ? constrained(name) : featured(name)))
+    .replaceAll("degC", "°C")
+    .replace(/(?<=^|[\s：，])-(?=\d)/g, "−");
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

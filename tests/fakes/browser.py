@@ -60,7 +60,9 @@ class Browser:
         self._answers: dict[int, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        self._context = self.send("Target.createBrowserContext")["browserContextId"]
+        page = {"url": "about:blank", "browserContextId": self._context}
+        target = self.send("Target.createTarget", **page)["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
@@ -94,6 +96,8 @@ class Browser:
         given = message.get("params", {})
         if "id" in message:
             self._answers[message["id"]] = message
+        elif message.get("sessionId") != self._session:
+            return
         elif message["method"] == "Network.requestWillBeSent":
             self.requests.append(given["request"]["url"])
         elif message["method"] == "Runtime.exceptionThrown":
@@ -105,6 +109,11 @@ class Browser:
             )
         elif message["method"] == "Log.entryAdded" and given["entry"]["level"] in ("error", "warning"):
             self.complaints.append(f"{given['entry']['text']} {given['entry'].get('url', '')}")
+
+    def close(self) -> None:
+        """Close the page and forget what it stored."""
+        self._session = None
+        self.send("Target.disposeBrowserContext", browserContextId=self._context)
 
     def size(self, width: int, height: int, touch: bool = False) -> None:
         self.send(
@@ -151,9 +160,10 @@ class Browser:
             " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.send(
-                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
-            )
+            self.mouse(kind, *place)
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def type(self, text: str) -> None:
         self.send("Input.insertText", text=text)
@@ -177,7 +187,7 @@ class Browser:
 @contextmanager
 def chromium() -> Iterator[Callable[[], Browser]]:
     """Start Chromium with a profile of its own; call what is yielded for a fresh page."""
-    assert CHROMIUM
+    assert CHROMIUM, "no Chromium on this machine"
     profile = tempfile.mkdtemp(prefix="superheat-chromium-")
     read_by_it, write_to_it = os.pipe()
     read_from_it, written_by_it = os.pipe()

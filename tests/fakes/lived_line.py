@@ -29,16 +29,31 @@ class LivedLine:
     def __init__(self, cells: int, seed: int = 7) -> None:
         self.plant = Potline("line-500", cells, seed)
         self.records: list[DayRecord] = []
+        self.otherwise: list[DayRecord] = []
         self._told = 0
 
     def live(self, days: int, paths: Mapping[str, Sequence[float]] | None = None) -> None:
-        """Live ``days``; the voltage of the cells in ``paths`` (by day from now, then as it stands) is set by hand."""
+        """Live ``days``; the voltage of the cells in ``paths`` (by day from now, then as it stands) is set by hand.
+
+        How it would have gone without is kept in ``otherwise``.
+        """
+        twin = self.plant.copy()
         at = {cell: i for i, cell in enumerate(self.plant.cell_ids)}
         for day in range(days):
             volts = np.full(self.plant.cells, np.nan)
             for cell, path in (paths or {}).items():
                 volts[at[cell]] = path[min(day, len(path) - 1)]
             self.records.append(self.plant.step({"set_voltage_v": volts} if paths else None))
+            if paths:
+                self.otherwise.append(twin.step())
+
+    def saved(self, cells: Sequence[str], days: slice) -> float:
+        """The energy [kWh/t] that ``cells`` truly saved on ``days`` since they were moved."""
+        at = [self.plant.cell_ids.index(cell) for cell in cells]
+        lived = self.records[-len(self.otherwise) :]
+        pairs = zip(lived[days], self.otherwise[days], strict=True)
+        name = "energy_kwh_per_t"
+        return float(np.mean([other.truth[name][at] - own.truth[name][at] for own, other in pairs]))
 
     def post(self) -> dict[str, Any]:
         """The days since the last post; events are told again, for a butt is weighed later."""

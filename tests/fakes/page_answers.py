@@ -65,6 +65,7 @@ def _curve(lever: Any, advice: Recommendation) -> dict[str, Any]:
     reach = 30 + 60 * np.abs(part)
     limit = [{"value": float(values[5]), "constraint": "mean_noise_mv.high"}]
     return {
+        "unit": lever.unit,
         "values": [round(float(v), 4) for v in values],
         _ENERGY: {
             "mean": mean.round(1).tolist(),
@@ -95,6 +96,23 @@ def precedents(line: MadeLine, advice: Recommendation) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def followed(advice: Recommendation, recommendation_id: str) -> dict[str, Any]:
+    """An earlier move: set as advised but for the voltage, one outcome outside its interval."""
+    levers = {lever.name: lever.recommended for lever in advice.levers}
+    levers["set_voltage_v"] = round(levers["set_voltage_v"] + 0.004, 3)
+    outcomes = {name: expected.recommended for name, expected in advice.expected.items()}
+    outcomes["mean_noise_mv"] = advice.expected["mean_noise_mv"].upper + 1.5
+    return {
+        "recommendation": advice.model_dump(mode="json"),
+        "decision": None,
+        "applied": {"recommendation_id": recommendation_id, "date": "2025-01-05", "levers": levers},
+        "measured": {"first": "2025-01-02", "last": "2025-01-08", "outcomes": outcomes},
+        "expired": True,
+        "superseded": True,
+        "replayable": True,
+    }
 
 
 def _saving(rng: np.random.Generator, days: int, promised: float, known: bool) -> dict[str, Any]:
@@ -145,7 +163,16 @@ def savings(line: MadeLine) -> dict[str, Any]:
     return {
         "simulated": True,
         "currency": "CNY",
+        "line_id": LINE,
         "method": {
+            "name": "difference in differences",
+            "confidence": 0.9,
+            "baseline_days": 28,
+            "settling_days": 3,
+            "horizon_days": 7,
+            "matched_on": ["energy", "voltage"],
+            "grid_factor": None,
+            "waiting": 14,
             "text": "Difference in differences against matched cells that were not moved in the same week.",
             "text_zh": "与同周内未调整的匹配槽作双重差分。",
         },

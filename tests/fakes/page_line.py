@@ -30,10 +30,10 @@ _MEASURED = {
     "metal_level_mm": ("mm", 226.0, 9.0),
 }
 _PAIRS = {
-    "set_voltage_v": 0.012,
-    "alf3_dose_kg_d": 4.0,
-    "tap_target_kg": 45.0,
-    "alumina_feed_kg_d": 90.0,
+    "cell_voltage_v": ("set_voltage_v", 0.012),
+    "alf3_fed_kg_d": ("alf3_dose_kg_d", 4.0),
+    "tap_mass_kg": ("tap_target_kg", 45.0),
+    "alumina_fed_kg_d": ("alumina_feed_kg_d", 90.0),
 }
 
 
@@ -213,6 +213,11 @@ class MadeLine:
             reasons=reasons,
         )
 
+    def moved_before(self, recommendation_id: str) -> Recommendation | None:
+        """Return a move that stands for an earlier one, named by a number; None where it is no number of ours."""
+        number = int(recommendation_id, 16)
+        return self._moved(self.names[number]) if number < min(3, self.cells) else None
+
     def cell(self, name: str) -> dict[str, Any]:
         """One cell as ``GET /v1/cells`` has it."""
         rng = self._random(name, 3)
@@ -239,11 +244,11 @@ class MadeLine:
         rng = self._random(name, 4)
         dates = [(self.today - datetime.timedelta(days=days - i)).isoformat() for i in range(days)]
         signals: dict[str, Any] = {}
-        for lever, spread in _PAIRS.items():
+        for measured, (lever, spread) in _PAIRS.items():
             unit, _, _, _, grid = _LEVERS[lever]
             moves = rng.integers(-4, 5, days) * (rng.random(days) < 0.12) * grid
             stairs = self.setting(name)[lever] + np.cumsum(moves) - np.sum(moves)
-            signals[lever] = {
+            signals[measured] = {
                 "unit": unit,
                 "set": [round(float(v), 4) for v in stairs],
                 "measured": _gapped(rng, stairs + spread * rng.normal(size=days)),

@@ -21,9 +21,9 @@ from starlette.types import ASGIApp
 from serving.access.roles import RULES, Identity, Role, Table, require
 from serving.front import Front, Gate, Manner
 from serving.metrics import Metrics
-from serving.refusals import RefusedError, of_status
+from serving.refusals import RefusedError, body, of_status
 from serving.routes import page
-from tests.fakes.page_answers import explained, precedents, quality, savings
+from tests.fakes.page_answers import explained, followed, precedents, quality, savings
 from tests.fakes.page_line import DAYS, LINE, MadeLine
 
 KEYS = {f"key-of-{role.name.lower()}": role for role in Role}
@@ -110,6 +110,8 @@ class PageService:
                 "date": (self.line.today - datetime.timedelta(days=7 * (k + 1))).isoformat(),
                 "status": "move",
                 "decision": {
+                    "recommendation_id": f"{k:032x}",
+                    "levers": {"set_voltage_v": 3.874} if action == "modify" else None,
                     "action": action,
                     "subject": "shift operator",
                     "decided_at": "2025-01-01T06:00:00Z",
@@ -177,6 +179,14 @@ class PageService:
         self.line.decisions[wanted] = decision
         return JSONResponse(decision)
 
+    async def followed(self, request: Request) -> Response:
+        await self.noted(request)
+        wanted = request.path_params["recommendation_id"]
+        advice = self.line.moved_before(wanted)
+        if advice is None:
+            raise of_status(404, "there is no such recommendation")
+        return JSONResponse(followed(advice, wanted))
+
     async def explain(self, request: Request) -> Response:
         given = await self.noted(request)
         known = {advice.recommendation_id: advice for advice in self.line.advice.values()}
@@ -200,12 +210,26 @@ class PageService:
             Route("/v1/cells/{cell_id}", self.cell),
             Route("/v1/cells/{cell_id}/mode", self.mode, methods=["PUT"]),
             Route("/v1/recommendations", self.advise, methods=["POST"]),
+            Route("/v1/recommendations/{recommendation_id}", self.followed),
             Route("/v1/recommendations/{recommendation_id}/decision", self.decide, methods=["POST"]),
             Route("/v1/explain", self.explain, methods=["POST"]),
             Route("/v1/quality", self.quality, methods=["POST"]),
             Route("/v1/savings", self.savings),
         ]
-        return Front(Starlette(routes=routes), Gate(64), ByName(), Metrics(), Manner())
+        return Front(
+            Starlette(routes=routes, exception_handlers={RefusedError: _refused}),
+            Gate(64),
+            ByName(),
+            Metrics(),
+            Manner(),
+        )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RefusedError):
+        raise error
+    content = body(error, request.scope["state"]["request_id"])
+    return Response(content, error.status, media_type="application/json")
 
 
 @contextmanager

@@ -153,8 +153,9 @@ def test_who_may_ask_what(story: Story, query: str, who: str, status: int) -> No
 
 
 def test_a_model_that_has_been_wrong_says_nothing_and_that_is_replayed(tmp_path: Path) -> None:
-    predictor = Predictor.open(advising_bundle())
-    with advising(tmp_path, "--watch-days", "56", "--drift-period-s", "1") as service:
+    narrow = advising_bundle(half_width=1e-9)
+    predictor = Predictor.open(narrow)
+    with advising(tmp_path, "--drift-period-s", "1", bundle=narrow) as service:
         told = service.lines({"line_id": "L1"})
         advice = [line["recommendation"] for line in told[:-1]]
         assert {one["status"] for one in advice} == {"abstain"}

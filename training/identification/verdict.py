@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from features.outcomes import OUTCOMES
+from features.outcomes import OUTCOMES, TARGETS
 from training.identification.slope import OwnMoves, Slope
 from training.lever_effects import LeverEffect, expected_slope
 
@@ -127,7 +127,8 @@ def lever_finding(moves: OwnMoves, outcomes: Sequence[OutcomeFinding]) -> Findin
             f"It moved on its own and nothing followed, though the record would show what physics expects of {names}.",
             f"其自主调整后无任何响应，而数据足以显示物理上应有的{names_zh}变化。",
         )
-    if any(entry.expected is not None and entry.expected.mean for entry in told):
+    saves = (entry for entry in told if entry.outcome in TARGETS)
+    if any(entry.expected is not None and entry.expected.mean for entry in saves):
         return _WEAK
     return _SILENT
 
@@ -140,7 +141,12 @@ def _as_expected(entry: OutcomeFinding) -> bool:
 
 
 def _would_show(entry: OutcomeFinding, slope: Slope) -> bool:
-    return entry.expected is not None and slope.detectable <= abs(entry.expected.mean)
+    """Say whether the record could show what physics expects, and rules out even half of it."""
+    if entry.expected is None or slope.detectable > abs(entry.expected.mean):
+        return False
+    low, high = slope.interval()
+    half = 0.5 * entry.expected.mean
+    return high < half if half > 0 else low > half
 
 
 def lacking(moves: OwnMoves) -> Finding | None:
@@ -231,6 +237,6 @@ _WEAK: Final = Finding(
 _SILENT: Final = Finding(
     "not_identified",
     "nothing_follows",
-    "It moved on its own and nothing followed, and physics expects nothing either.",
-    "其自主调整后无任何响应，物理上亦无预期影响。",
+    "It moved on its own and nothing followed, and physics expects no effect on energy or anode of it either.",
+    "其自主调整后无任何响应，物理上亦不预期其对电耗或阳极净耗有影响。",
 )
