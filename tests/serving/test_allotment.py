@@ -80,4 +80,4 @@ def test_recommendations_of_another_bundle_or_record_are_refused(saving: FakeBun
     with pytest.raises(InputError, match="was not made by this bundle"):
         parts(advisor, {}, [advice])
     with pytest.raises(InputError, match="project it first"):
-        advisor.judge(context(), np.array([3.95, 500.0]))
+        advisor.judge_part(context(), np.array([3.95, 500.0]))
