@@ -389,6 +389,16 @@ def test_a_tablet_has_room_for_the_finger(page: Browser, service: PageService) -
         assert page.run(wide), view
 
 
+def test_only_simulated_data_are_called_so(page: Browser, service: PageService) -> None:
+    service.simulated = False
+    sign_in(page, service)
+    open_card(page)
+    assert not page.run("document.querySelector('.simulated')")
+    service.simulated = True
+    page.open(service.url + "#/L1/cell/L1-003")
+    page.wait("document.querySelectorAll('.simulated').length === 2")
+
+
 def test_who_may_not_decide_is_told_so(page: Browser, service: PageService) -> None:
     sign_in(page, service, VIEWER)
     open_card(page)
