@@ -30,7 +30,7 @@ class Settings:
 
     bundle: Path | None = field(
         default=None,
-        metadata=_says("bundle to admit and serve at start; else what the repository has current"),
+        metadata=_says("bundle to admit and serve at start; else the last run's, or what the repository has"),
     )
     model: str | None = field(
         default=None,

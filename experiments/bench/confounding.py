@@ -20,6 +20,7 @@ from experiments.progress import Meter
 from experiments.simulator.potline import Potline
 from experiments.simulator.simulate import collect
 from features.errors import InputError
+from features.labels import label_table
 from features.levers import operating_window
 from features.recipe import Recipe
 from features.setpoints import OperatingWindow
@@ -28,7 +29,6 @@ from features.tables.store import Tables
 from training.identification.assess import Learners, LeverAssessment, judge, residuals
 from training.identification.crossfit import ridge_and_trees
 from training.inputs import TrainingInputs
-from training.labels import label_table
 from training.rows import Rows, mature
 
 _HORIZON_D: Final = 7

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from experiments.bench.service import HOST, Service
 from experiments.bench.table import Value
 from features.bundle import Manifest
-from features.errors import InputError
+from features.bundle.encoding import plain
+from features.errors import InputError, SuperheatError
 
+LINE, CELL = "L1", "L1-001"
 _TIMEOUT_S: Final = 30
 _ALLOWED: Final = frozenset({503, 504})
 _SHAPE: Final = {"error", "code", "request_id"}
@@ -29,11 +31,57 @@ def contract(
 
     Raises:
         InputError: a description cannot be read.
+        SuperheatError: the service takes no record, or does not advise.
     """
     own = json.loads(service.ask("GET", "/openapi.json")[1])
     tried: list[tuple[str, dict[str, Any]]] = [("our description", own)]
     tried += [(path.stem, _read(path)) for path in descriptions]
-    return [_try(service, manifest, name, raw, cases, start) for name, raw in tried]
+    there = _there(service, manifest)
+    return [_try(service, there, name, raw, cases, start) for name, raw in tried]
+
+
+def _there(service: Service, manifest: Manifest) -> dict[str, str]:
+    """Put a short record and a recommendation into the service; return by name what a request may find there.
+
+    Raises:
+        SuperheatError: the service takes neither.
+    """
+    days = [f"2025-01-{day:02d}" for day in range(1, 15)]
+    typical = {
+        "cell_voltage_v": 4.0,
+        "set_voltage_v": 4.0,
+        "bath_temperature_c": 955.0,
+        "metal_level_mm": 220.0,
+    }
+    typical |= {
+        lever.name: 0.5 * (lever.low + lever.high)
+        for lever in manifest.levers
+        if lever.name != "tap_target_kg"
+    }
+    rows = [{"line_id": LINE, "cell_id": CELL, "date": day, **typical} for day in days]
+    taps = [
+        {"line_id": LINE, "cell_id": CELL, "time": f"{day}T08:00:00Z", "tap_mass_kg": 3500.0} for day in days
+    ]
+    posted = {"plant": plain(manifest.plant), "cell_days": rows, "taps": taps}
+    row = [0.5 * (feature.low + feature.high) for feature in manifest.features]
+    context = {"line_id": LINE, "cell_id": CELL, "date": "2025-01-15", "last_reported": days[-1], "row": row}
+    _accepted(service, "/v1/history", posted)
+    advice = _accepted(service, "/v1/recommendations", {"contexts": [context]})["recommendations"][0]
+    return {
+        **dict.fromkeys(("model", "MODEL_NAME"), manifest.name),
+        **dict.fromkeys(("version", "MODEL_VERSION"), manifest.digest[:12]),
+        "line_id": LINE,
+        "cell_id": CELL,
+        "recommendation_id": advice["recommendation_id"],
+    }
+
+
+def _accepted(service: Service, path: str, body: object) -> dict[str, Any]:
+    status, content = service.ask("POST", path, orjson.dumps(body))
+    if status != 200:
+        raise SuperheatError(f"{path} was refused: {content[:200]!r}")
+    found: dict[str, Any] = orjson.loads(content)
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -48,7 +96,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _try(
-    service: Service, manifest: Manifest, name: str, raw: dict[str, Any], cases: int, start: int
+    service: Service, there: Mapping[str, str], name: str, raw: dict[str, Any], cases: int, start: int
 ) -> tuple[Value, ...]:
     import schemathesis
 
@@ -60,7 +108,7 @@ def _try(
     faults: list[str] = []
     with requests.Session() as session:
         for operation in operations:
-            check = _checker(service, manifest, session, statuses, faults)
+            check = _checker(service, there, session, statuses, faults)
             _generate(operation, check, max(1, cases // len(operations)), start)
     told = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
     words = "; ".join(dict.fromkeys(faults[:3])) or told
@@ -86,16 +134,20 @@ def _generate(operation: Any, check: Callable[[Any], None], cases: int, start: i
 
 
 def _checker(
-    service: Service, manifest: Manifest, session: requests.Session, statuses: Counter[int], faults: list[str]
+    service: Service,
+    there: Mapping[str, str],
+    session: requests.Session,
+    statuses: Counter[int],
+    faults: list[str],
 ) -> Callable[[Any], None]:
-    models = ("model", "MODEL_NAME")
-    versions = ("version", "MODEL_VERSION")
     turn = iter(range(1 << 30))
 
     def check(case: Any) -> None:
-        if next(turn) % 2 and case.path_parameters:  # half of them go to a model that is there
-            known = dict.fromkeys(models, manifest.name) | dict.fromkeys(versions, manifest.digest[:12])
-            case.path_parameters = {key: known.get(key, value) for key, value in case.path_parameters.items()}
+        if next(turn) % 2:  # half of them go to what is there
+            for part in ("path_parameters", "query", "body"):
+                given = getattr(case, part)
+                if isinstance(given, dict):
+                    setattr(case, part, {key: there.get(key, value) for key, value in given.items()})
         try:
             answer = case.call(base_url=f"http://{HOST}:{service.port}", session=session, timeout=_TIMEOUT_S)
         except (requests.exceptions.InvalidHeader, UnicodeError, ValueError):

@@ -24,6 +24,7 @@ from experiments.report.words import Words
 from experiments.simulator.operators import LEVERS
 from experiments.simulator.oracle import Trial, mature, respond
 from experiments.simulator.potline import Potline
+from experiments.simulator.record import DayRecord
 from experiments.simulator.simulate import collect
 from features.bundle.manifest import LeverInfo
 from features.errors import InputError
@@ -128,7 +129,7 @@ def ask(predictor: Predictor, plan: ResponsePlan, meter: Meter) -> Answers:
     infos = {lever.name: lever for lever in manifest.levers if lever.name in LEVERS}
     known = [outcome.name for outcome in manifest.outcomes if outcome.name in OUTCOME]
     plant = Potline(plan.preset, plan.cells, plan.seed)
-    records = []
+    records: list[DayRecord] = []
     truth: dict[str, dict[str, list[Floats]]] = {name: {one: [] for one in known} for name in infos}
     model: dict[str, dict[str, list[Floats]]] = {name: {one: [] for one in known} for name in infos}
     last = WARM_D + (plan.days - 1) * plan.apart_d

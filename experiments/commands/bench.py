@@ -121,6 +121,28 @@ def kill(
         table.write_json(json)
 
 
+@app.command("advice")
+def advice(
+    bundle: Annotated[Path, typer.Option(help="The bundle that advises.")] = Path("runs/latest/bundle"),
+    data: options.Data = options.DEFAULT_DATA,
+    cells: Annotated[int, typer.Option(help="Cells of the line.", min=1)] = 300,
+    days: Annotated[int, typer.Option(help="Days of its record.", min=30)] = 120,
+    workers: Annotated[int, typer.Option(help="Search processes; 0 = one a core.", min=0)] = 0,
+    json: options.Json = None,
+) -> None:
+    """Post a line's record to a running service and advise all its cells in one call, streamed as they come.
+
+    Reads --bundle and --data. Writes to a temporary place only. Costs a minute or two at 300 cells.
+    """
+    from experiments.bench.advice import run
+
+    shown = options.console()
+    table = run(bundle, data, cells, days, workers)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)
+
+
 @app.command("savings")
 def savings(
     data: options.Data = options.DEFAULT_DATA,

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.bench.table import installed_versions
 from experiments.confounding.content import ConfoundingReport, LeverPage, Source
 from experiments.confounding.dml import by_doubleml
 from experiments.confounding.ground import ground_of, hopes_of
@@ -18,6 +17,7 @@ from experiments.confounding.model_slopes import ModelSlope, model_slopes
 from experiments.confounding.numbers import effect_text, scaled_unit
 from experiments.confounding.page import write as write_page
 from experiments.confounding.switchback import TestPlan, priced, propose
+from experiments.machine import installed_versions
 from experiments.output import fresh_result
 from experiments.prepare import Prepared, prepare, read_record
 from experiments.progress import Meter, Stages

@@ -29,7 +29,7 @@ _REACH_DAYS: Final = 7
 """Days behind the reporting period that the smoother may look at."""
 _JUMP_KG_D: Final = 300.0
 """How far production may have jumped at the move [kg/d]: far beyond any move, so that nothing is held back."""
-_COLUMNS: Final = 6000
+_COLUMNS: Final = 3000
 """Columns of one run of the balance: bounds the memory."""
 
 NEEDED: Final = ("cell_voltage_v", "line_current_ka", "metal_level_mm", "tap_mass_kg")
@@ -91,22 +91,22 @@ class Panel:
 def panel(history: History, windows: Sequence[Window], settings: SavingsSettings) -> Panel:
     """Return every cell of ``history`` over ``windows``."""
     shape = (len(windows), len(history.cell_ids))
-    made = _production(history, windows, settings)
+    made, charge = _production(history, windows, settings), _charge(history)
     before, after, metal_before, metal = (np.full(shape, np.nan) for _ in range(4))
     for i, window in enumerate(windows):
-        before[i], metal_before[i] = _energy(history, made[i][0], window.begin, window.start, settings)
-        after[i], metal[i] = _energy(history, made[i][1], window.first, window.last + 1, settings)
+        baseline, counted = slice(window.begin, window.start), slice(window.first, window.last + 1)
+        before[i], metal_before[i] = _energy(history, charge, made[i][0], baseline, settings)
+        after[i], metal[i] = _energy(history, charge, made[i][1], counted, settings)
     matched_on = np.stack([_matched_on(history, window, before[i]) for i, window in enumerate(windows)])
     grown = np.stack([_grown(history, window, settings) for window in windows])
     return Panel(tuple(windows), before, after, metal_before, metal, matched_on, grown)
 
 
 def _energy(
-    history: History, made: Floats, first: int, end: int, settings: SavingsSettings
+    history: History, charge: Floats, made: Floats, span: slice, settings: SavingsSettings
 ) -> tuple[Floats, Floats]:
-    """Return energy [kWh/t] and production [kg/d] (c,) over days ``first`` .. ``end - 1``; ``made`` is [kg/d] (c,)."""
-    span = slice(first, end)
-    volts, charge = history.signals["cell_voltage_v"][span], _charge(history)[span]
+    """Return energy [kWh/t] and production [kg/d] (c,) over the days ``span``; ``made`` is that of a full day (c,)."""
+    volts, charge = history.signals["cell_voltage_v"][span], charge[span]
     known = np.isfinite(volts) & (charge > 0)
     level, tap = history.signals["metal_level_mm"][span], history.signals["tap_mass_kg"][span]
     share = np.minimum(known.mean(axis=0), (np.isfinite(level) & np.isfinite(tap)).mean(axis=0))
@@ -117,7 +117,7 @@ def _energy(
     sound = (share >= settings.least_known) & (efficiency > 0.5) & (efficiency < 1.1)
     energy = ENERGY_KWH_PER_T_PER_V * mean / np.where(sound, efficiency, np.nan)
     days = np.where(np.isfinite(charge), charge, 0.0).sum(axis=0) / (
-        history.plant.line_current_ka * (end - first)
+        history.plant.line_current_ka * len(charge)
     )
     return energy, np.where(sound, made * days, np.nan)
 
@@ -135,16 +135,21 @@ def _production(
     """Return for each window the production of a full day before and after [kg/d], each (c,)."""
     record, cells = _record(history), len(history.cell_ids)
     lead = settings.baseline_days + _BURN_DAYS
-    starts = sorted({window.start for window in windows})
+    reach: dict[int, int] = {}
+    for window in windows:
+        reach[window.start] = max(reach.get(window.start, 0), window.last - window.start)
+    # Alike lengths together: a run is as long as its longest.
+    starts = sorted(reach, key=lambda start: (reach[start], start))
     found: dict[Window, tuple[Floats, Floats]] = {}
     at_once = max(1, _COLUMNS // cells)
     for chunk in (starts[i : i + at_once] for i in range(0, len(starts), at_once)):
-        mine = [window for window in windows if window.start in set(chunk)]
-        length = lead + max(window.last - window.start for window in mine) + 1 + _REACH_DAYS
+        place = {start: i for i, start in enumerate(chunk)}
+        mine = [window for window in windows if window.start in place]
+        length = lead + max(reach[start] for start in chunk) + 1 + _REACH_DAYS
         days = np.arange(length)[:, None] - lead + np.array(chunk)[None, :]
         made = _smoothed(record, days, history, settings, lead).reshape(length, len(chunk), cells)
         for window in mine:
-            column = made[:, chunk.index(window.start)]
+            column = made[:, place[window.start]]
             offset = lead - window.start
             found[window] = (
                 column[window.begin + offset : lead].mean(axis=0),

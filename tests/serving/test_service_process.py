@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,9 +18,10 @@ from features.errors import SettingsError
 from serving.command import run, settings_of
 from serving.front import Front
 from serving.logs import HIDDEN, JsonLines
+from serving.models.repository import Pointer, Repository
 from serving.refusals import LONGEST, outside_words, refusal_of
 from serving.service import Plugged, create_app
-from serving.settings import Settings
+from serving.settings import LATEST, Settings
 from tests.fakes.access import FakeAccess
 from tests.fakes.plant_bundle import WIDTH, bundle, manifest, rows
 from tests.fakes.service_process import ROOT, Running, serving
@@ -164,6 +166,29 @@ def test_the_environment_gives_settings_and_flags_stand_over_it(monkeypatch: pyt
     for name, value in (("WORKERS", "two"), ("INSECURE_LOCAL", "maybe"), ("MAX_ROWS", "1e3")):
         with pytest.raises(SettingsError, match=name):
             Settings.read({f"SUPERHEAT_{name}": value})
+
+
+def test_without_arguments_the_last_run_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("BUNDLE", "MODELS_DIR"):
+        monkeypatch.delenv(f"SUPERHEAT_{name}", raising=False)
+    with pytest.raises(SettingsError, match="run 'superheat run' first"):
+        settings_of([])
+    latest = tmp_path / "runs" / "latest" / "bundle"
+    shutil.copytree(bundle(), latest)
+    assert settings_of([]).bundle == LATEST
+    repository = Repository(settings_of([]).models_dir)
+    repository.admit(LATEST)
+    digest = manifest().digest
+    repository.point("potline", Pointer(digest))
+    # It has been served: what engineers made current since, a roll-back too, stands.
+    assert settings_of([]).bundle is None
+    shutil.rmtree(latest)
+    assert settings_of([]).bundle is None
+    shutil.copytree(bundle(4), latest)
+    assert settings_of([]).bundle == LATEST
+    (latest / "manifest.json").write_bytes(b"{}")
+    assert settings_of([]).bundle is None
 
 
 def test_models_are_admitted_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
