@@ -62,7 +62,7 @@ function redraw() {
   }
   const began = performance.now();
   listener();
-  const aim = wanted && document.querySelector(`[data-key="${CSS.escape(wanted)}"]`);
+  const aim = wanted ? document.querySelector(`[data-key="${CSS.escape(wanted)}"]`) : null;
   if (aim?.checkVisibility()) {
     aim.focus();
     wanted = "";
