@@ -8,13 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from experiments import evidence, figures
-from experiments.bench.table import this_machine
+from experiments.machine import installed_versions, this_machine
 from experiments.prepare import Prepared
 from experiments.progress import Meter
 from experiments.report.content import ReportContent
 from experiments.report.policy import caveat
 from experiments.report.views import findings, policy_view, tables
-from experiments.revision import installed_versions
 from experiments.savings import advice, saving
 from experiments.summary import BundleSummary, DataSummary, RunSummary, Unavailable
 from experiments.verify import ServedParity

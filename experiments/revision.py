@@ -1,8 +1,6 @@
 """Which code is running: the revision of a checkout, the release of an installation."""
 
-import platform
 import subprocess
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -44,14 +42,3 @@ def _git(*arguments: str) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
-
-
-def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the installed version of each distribution, "absent" where it is not installed."""
-    found: dict[str, str] = {"python": platform.python_version()}
-    for name in distributions:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found

@@ -6,7 +6,6 @@ A figure without its versions, machine and seed cannot be compared with the next
 import json
 import math
 import os
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.revision import installed_versions
+from experiments.machine import installed_versions, this_machine
 
 Value = str | int | float | bool | None
 
@@ -150,18 +149,6 @@ class BenchTable:
         versions = ", ".join(f"{name} {version}" for name, version in self.meta.versions.items())
         machine = ", ".join(f"{key} {value}" for key, value in self.meta.machine.items())
         return f"seed {self.meta.seed} | {machine} | {versions}"
-
-
-def this_machine() -> dict[str, str | int]:
-    """Return the machine in words that name no host: usable cores, architecture, system."""
-    return {"cores": usable_cores(), "architecture": platform.machine(), "system": platform.system()}
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use, which in a container is fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _is_number(value: Value) -> bool:

@@ -17,11 +17,11 @@ from experiments.confounding.model_slopes import ModelSlope, model_slopes
 from experiments.confounding.numbers import effect_text, scaled_unit
 from experiments.confounding.page import write as write_page
 from experiments.confounding.switchback import TestPlan, priced, propose
+from experiments.machine import installed_versions
 from experiments.output import fresh_result
 from experiments.prepare import Prepared, prepare, read_record
 from experiments.progress import Meter, Stages
 from experiments.report.numbers import lever_words
-from experiments.revision import installed_versions
 from features.electrolysis.faraday import metal_rate
 from features.errors import BundleForeignError
 from features.outcomes import OUTCOMES

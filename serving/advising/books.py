@@ -69,6 +69,10 @@ class Books:
         local = now.astimezone(zone)
         return datetime.datetime.combine(line.last + _ONE_DAY, local.time(), zone).astimezone(datetime.UTC)
 
+    def today(self, line: Line) -> datetime.date:
+        """Return the present day at a line, in the plant's zone."""
+        return self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
+
     def decision_date(self, line: Line, asked: datetime.date | None) -> datetime.date:
         """Return the day of a decision at ``line``: ``asked``, else today, or tomorrow where today has been reported.
 
@@ -77,7 +81,7 @@ class Books:
         """
         if line.last is None:
             raise InputError(f"line {line.line_id} has no cell day yet; post cell_days as history")
-        today = self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
+        today = self.today(line)
         date = asked or max(today, line.last + _ONE_DAY)
         if date > line.last + datetime.timedelta(days=MOST_DAYS_BEHIND):
             raise InputError(

@@ -116,9 +116,13 @@ function adviceView(cell, advice) {
       advice.levers.length > 0 && leversView(advice),
       advice.binding.length > 0 && h("p", { class: "binding" }, h("span", {}, t("card.binding")), advice.binding.map((name) => h("span", { class: "chip" }, constrained(name)))),
     ),
-    advice.saving && advice.status === "move" && part("saving", savingView(advice)),
-    Object.keys(advice.expected).length > 0 && part("outcomes", outcomesView(advice)),
-    part("why", h("ul", { class: "reasons" }, advice.reasons.map((reason) => h("li", { class: `reason-${reason.code}` }, reasoned(reason))))),
+    h(
+      "div",
+      { class: "judgement" },
+      advice.saving && advice.status === "move" && part("saving", savingView(advice)),
+      part("why", h("ul", { class: "reasons" }, advice.reasons.map((reason) => h("li", { class: `reason-${reason.code}` }, reasoned(reason))))),
+      Object.keys(advice.expected).length > 0 && part("outcomes", outcomesView(advice)),
+    ),
   ];
 }
 

@@ -94,7 +94,7 @@ function banner() {
     inside && payload && serviceState(payload),
     inside && h("span", { class: "who", title: t("nav.who") }, state.identity.subject, state.identity.role && h("small", {}, ` ${t(`role.${state.identity.role}`)}`)),
     h("button", { class: "quiet", type: "button", "data-key": "language", lang: other === "zh" ? "zh-Hans" : "en", onclick: () => (speak(other), changed()) }, other === "zh" ? "中文" : "English"),
-    h("button", { class: "quiet", type: "button", "data-key": "theme", onclick: () => dress(THEMES[(THEMES.indexOf(theme()) + 1) % 3]) }, t(`theme.${theme()}`)),
+    h("button", { class: "quiet", type: "button", "data-key": "theme", "aria-label": `${t("theme.label")}: ${t(`theme.${theme()}`)}`, title: t("theme.label"), onclick: () => dress(THEMES[(THEMES.indexOf(theme()) + 1) % 3]) }, icon("theme"), t(`theme.${theme()}`)),
     h("button", { class: "quiet", type: "button", "data-key": "help", "aria-label": t("help.open"), title: t("help.open"), onclick: openHelp }, "?"),
     inside && h("button", { class: "quiet", type: "button", "data-key": "sign-out", onclick: signOut }, t("nav.sign_out")),
   ];

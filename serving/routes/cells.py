@@ -122,9 +122,9 @@ def state_of(version: Version | None, modes: list[str]) -> str:
 
 
 def version_or_none(counter: Counter) -> Version | None:
-    """Return the version that advises now; None where there is none, or several models are served."""
+    """Return the version that looks at records now; None where there is none."""
     try:
-        return counter.version()
+        return counter.any_version()
     except RefusedError:
         return None
 
@@ -135,8 +135,7 @@ def _line_info(counter: Counter, line_id: str, version: Version | None) -> dict[
     date: datetime.date | None = None
     if line is not None and line.last is not None:
         # The day that would be decided on, however old the record is: the page says how old.
-        today = counter.books.time_at(line).date()
-        date = max(today, line.last + datetime.timedelta(days=1))
+        date = max(counter.books.today(line), line.last + datetime.timedelta(days=1))
     return {
         "line_id": line_id,
         "date": date.isoformat() if date else None,
@@ -167,7 +166,7 @@ def set_mode(counter: Counter, identity: Identity, cell_id: str, asked: forms.Mo
             f"cell {cell_id[:64]!r} of line {asked.line_id[:64]!r} is not here, or not yours"
         )
     if asked.levers:
-        known = {lever.name for lever in counter.version().manifest.levers}
+        known = {lever.name for lever in counter.any_version().manifest.levers}
         if unknown := sorted(set(asked.levers) - known):
             raise UnknownNameError(
                 f"the model has no lever {unknown[0]!r}; it has {', '.join(sorted(known))}"

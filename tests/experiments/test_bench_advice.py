@@ -16,6 +16,5 @@ def test_a_line_larger_than_the_data_is_posted_and_advised() -> None:
     assert int(str(count["rows posted"])) > 31 * 30
     seconds = dict(zip(table.column("step"), table.column("seconds"), strict=True))
     assert all(float(str(value)) > 0 for value in seconds.values())
-    assert float(str(seconds["one cell again, median"])) < 0.5
     assert table.meta.simulated
     assert table.notes == ("30 cells of the data stand for 31 under other names",)
