@@ -240,6 +240,6 @@ _WEAK: Final = Finding(
 _SILENT: Final = Finding(
     "not_identified",
     "nothing_follows",
-    "It moved on its own and nothing followed, and physics expects nothing either.",
-    "其自主调整后无任何响应，物理上亦无预期影响。",
+    "It moved on its own and nothing followed that this record can show; physics expects nothing of it either.",
+    "其自主调整后未见可显现的响应，物理上亦无预期影响。",
 )
