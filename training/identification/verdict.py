@@ -246,6 +246,7 @@ _WEAK: Final = Finding(
 _SILENT: Final = Finding(
     "not_identified",
     "nothing_follows",
-    "It moved on its own and nothing followed, and physics expects no effect on energy or anode of it either.",
-    "其自主调整后无任何响应，物理上亦不预期其对电耗或阳极净耗有影响。",
+    "It moved on its own and nothing followed that this record can show; physics expects no effect on energy or anode"
+    " of it either.",
+    "其自主调整后未见可显现的响应，物理上亦不预期其对电耗或阳极净耗有影响。",
 )
