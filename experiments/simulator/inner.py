@@ -17,6 +17,9 @@ from features.electrolysis.bath import Bath, liquidus_lithium_potassium_2014
 from features.electrolysis.faraday import ALUMINA_KG_PER_KG, METAL_KG_PER_KA_DAY
 from features.relations import Array
 
+SUPERHEAT_WINDOW_C = (6.0, 12.0)
+TEMPERATURE_WINDOW_C = (940.0, 965.0)
+"""Typical windows (domain notes, section 2 [B]); the hours outside are counted, nothing acts on them."""
 _LIVE_SHARE = 0.10
 """Below this share of the nominal current a step does not count as operation."""
 
@@ -90,6 +93,8 @@ class DayTotals:
     heat_in_kj: Array
     heat_lost_kj: Array
     heat_stored_kj: Array
+    superheat_outside_h: Array
+    temperature_outside_h: Array
 
 
 def empty_totals(cells: int) -> DayTotals:
@@ -375,3 +380,9 @@ def _add_up(
     totals.acd_cm += state.acd_cm
     totals.al2o3_wt_pct += moment.bath.al2o3
     totals.alf3_wt_pct += moment.bath.excess_alf3
+    totals.superheat_outside_h += _outside(moment.superheat_c, SUPERHEAT_WINDOW_C) * (24.0 / steps)
+    totals.temperature_outside_h += _outside(state.bath_temperature_c, TEMPERATURE_WINDOW_C) * (24.0 / steps)
+
+
+def _outside(values: Array, window: tuple[float, float]) -> NDArray[np.bool_]:
+    return (values < window[0]) | (values > window[1])

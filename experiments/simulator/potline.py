@@ -24,7 +24,7 @@ from experiments.simulator.line import LineDay, LotSeries, draw_line, line_day
 from experiments.simulator.plan import Settled, day_plan, resting_noise_mv
 from experiments.simulator.preset import Preset, load_preset
 from experiments.simulator.record import DayRecord, Morning
-from experiments.simulator.state import CellState, metal_level_mm, reference_state, start_state
+from experiments.simulator.state import ALF3, CellState, metal_level_mm, reference_state, start_state
 from features.electrolysis.faraday import METAL_KG_PER_KA_DAY
 from features.errors import InputError, UnknownNameError
 from features.plant import Plant
@@ -106,6 +106,11 @@ class Potline:
     def setpoints(self) -> dict[str, Array]:
         """The setpoints in force, lever to (c,)."""
         return {name: getattr(self._board, name).copy() for name in operators.LEVERS}
+
+    @property
+    def bath_alf3_kg(self) -> Array:
+        """(c,) AlF3 in each bath; part of the truth."""
+        return self._state.salts_kg[ALF3].copy()
 
     @property
     def plant(self) -> Plant:

@@ -1,0 +1,80 @@
+"""What an arm asks of a line until the next round: setpoints day by day, NaN where the operators carry on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.simulator.operators import LEVERS
+from features.errors import InputError
+from features.relations import Array
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What an arm says that its moves will save until the next round, each (c, 3): mean, lower, upper; NaN = nothing.
+
+    ``status`` (c,) is ``move``, ``hold``, ``abstain`` or "" where the arm was not asked; ``reason`` (c,) the first
+    reason's code.
+    """
+
+    energy_kwh_per_t: Array
+    net_anode_kg_per_t: Array
+    cost_per_t: Array
+    status: NDArray[np.str_]
+    reason: NDArray[np.str_]
+
+    @classmethod
+    def nothing(cls, cells: int) -> "Promise":
+        """Return the promise of an arm that says nothing."""
+        empty = np.full((cells, 3), np.nan)
+        words = np.full(cells, "", dtype="<U24")
+        return cls(empty, empty.copy(), empty.copy(), words, words.copy())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Setpoints (days, c, k) in the order of ``LEVERS``; NaN leaves that cell, lever and day to the operators.
+
+    ``unmoved`` (c, k) is what stands if nothing is decided now: what an earlier round took in hand, NaN otherwise.
+    It is what ``promise`` is a saving against.
+    """
+
+    settings: Array
+    unmoved: Array
+    promise: Promise
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that do not fit.
+
+        Raises:
+            InputError: as said.
+        """
+        if self.settings.ndim != 3 or self.settings.shape[1:] != (self.unmoved.shape[0], len(LEVERS)):
+            raise InputError(f"a plan is (days, cells, {len(LEVERS)}), not {self.settings.shape}")
+
+    def day(self, index: int) -> dict[str, Array]:
+        """Return the setpoints of day ``index`` as the plant takes them."""
+        return as_setpoints(self.settings[index])
+
+    @property
+    def moved(self) -> NDArray[np.bool_]:
+        """(c, k) levers that this plan moves or takes in hand."""
+        end = self.settings[-1]
+        return np.isfinite(end) & ~(end == self.unmoved)
+
+
+def as_setpoints(settings: Array) -> dict[str, Array]:
+    """Return settings (c, k) as lever to (c,)."""
+    return {name: settings[:, k].copy() for k, name in enumerate(LEVERS)}
+
+
+def in_force(setpoints: dict[str, Array]) -> Array:
+    """Return lever to (c,) as (c, k) in the order of ``LEVERS``."""
+    return np.stack([setpoints[name] for name in LEVERS], axis=1)
+
+
+def staged(current: Array, target: Array, steps: Array, days: int) -> Array:
+    """Return (days, c, k): from ``current`` (c, k) to ``target`` (c, k; NaN stays NaN) by at most ``steps`` (k,) a day."""
+    count = np.arange(1, days + 1)[:, None, None] * steps
+    return np.clip(target[None], current[None] - count, current[None] + count)
