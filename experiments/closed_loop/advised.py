@@ -1,11 +1,13 @@
 """Our arm: what the service would recommend on that morning, applied as it says, stage by stage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from experiments.closed_loop.loop import Bools
 from experiments.closed_loop.plan import Plan, Promise
 from experiments.closed_loop.watch import Watch
 from experiments.simulator.operators import LEVERS
@@ -22,37 +24,49 @@ anew. What advice has moved of the others (set voltage, alumina feed) stands unt
 abstained on."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Advised:
     """Applies ``serving.recommend`` to every cell, every round.
 
     A move is followed along its path and held for the horizon, the operators carry on with every lever that was not
-    moved; a hold leaves standing what stands; an abstention hands the cell back to its operators.
+    moved; a hold leaves standing what stands. A cell that is abstained on is asked about again the next day; where
+    nothing can be said for ``patience_d`` days in a row, what stood is its operators' again.
 
     Attributes:
-        predictor: the bundle. settings: of the advice. returned: see ``RETURNED``.
+        predictor: the bundle. settings: of the advice. returned: see ``RETURNED``. patience_d: see above.
     """
 
     predictor: Predictor
     settings: AdviceSettings
     returned: tuple[str, ...] = RETURNED
+    patience_d: int = 7
 
-    def plan(self, plant: Potline, watch: Watch, in_hand: Array, days: int) -> Plan:
+    def __post_init__(self) -> None:
+        """Begin with no abstention."""
+        self._silent: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+    def plan(self, plant: Potline, watch: Watch, due: Bools, in_hand: Array, days: int) -> Plan:
         """Return what is recommended today."""
-        advice = list(recommend(self.predictor, watch.contexts(), self.settings))
+        asked = np.flatnonzero(due)
+        contexts = watch.contexts() if asked.size else []
+        advice = list(recommend(self.predictor, [contexts[cell] for cell in asked], self.settings))
         back = [LEVERS.index(name) for name in self.returned]
         unmoved = in_hand.copy()
         unmoved[:, back] = np.nan
         settings = np.repeat(unmoved[None], days, axis=0)
-        for cell, one in enumerate(advice):
+        again = np.zeros(plant.cells, dtype=bool)
+        if not self._silent.size:
+            self._silent = np.zeros(plant.cells, dtype=np.int64)
+        for cell, one in zip(asked, advice, strict=True):
             _follow(one, settings[:, cell])
-        return Plan(settings, unmoved, _promise(advice))
+            again[cell] = one.status == "abstain"
+            self._silent[cell] = self._silent[cell] + 1 if again[cell] else 0
+        settings[:, self._silent >= self.patience_d] = np.nan
+        return Plan(settings, unmoved, _promise(advice, asked, plant.cells), again)
 
 
 def _follow(advice: Recommendation, settings: Array) -> None:
     """Write one cell's advice into its ``settings`` (days, k)."""
-    if advice.status == "abstain":
-        settings[:] = np.nan
     if advice.status != "move":
         return
     for lever in advice.levers:
@@ -62,21 +76,19 @@ def _follow(advice: Recommendation, settings: Array) -> None:
         settings[:, LEVERS.index(lever.name)] = way
 
 
-def _promise(advice: Sequence[Recommendation]) -> Promise:
-    def of(pick: Callable[[Recommendation], Estimate | None]) -> Array:
-        rows = []
-        for one in advice:
-            told = pick(one) if one.status == "move" else None
-            rows.append([np.nan] * 3 if told is None else [told.mean, told.lower, told.upper])
-        return np.array(rows)
-
-    return Promise(
-        energy_kwh_per_t=of(lambda one: one.saving.energy_kwh_per_t if one.saving else None),
-        net_anode_kg_per_t=of(lambda one: one.saving.net_anode_kg_per_t if one.saving else None),
-        cost_per_t=of(lambda one: one.saving.cost_per_t if one.saving else None),
-        status=np.array([one.status for one in advice], dtype="<U24"),
-        reason=np.array([one.reasons[0].code if one.reasons else "" for one in advice], dtype="<U24"),
-    )
+def _promise(advice: Sequence[Recommendation], asked: NDArray[np.int64], cells: int) -> Promise:
+    promise = Promise.nothing(cells)
+    for cell, one in zip(asked, advice, strict=True):
+        promise.status[cell] = one.status
+        promise.reason[cell] = one.reasons[0].code if one.reasons else ""
+        if (energy := one.expected.get("energy_kwh_per_t")) is not None and one.status != "abstain":
+            promise.expected_energy_kwh_per_t[cell] = (energy.recommended, energy.lower, energy.upper)
+        if one.status == "move" and one.saving is not None:
+            for name in ("energy_kwh_per_t", "net_anode_kg_per_t", "cost_per_t"):
+                told: Estimate | None = getattr(one.saving, name)
+                if told is not None:
+                    getattr(promise, name)[cell] = (told.mean, told.lower, told.upper)
+    return promise
 
 
 def narrowed(window: OperatingWindow, levers: Sequence[str] | None) -> OperatingWindow | None:

@@ -1,6 +1,7 @@
 """What an arm asks of a line until the next round: setpoints day by day, NaN where the operators carry on."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +10,20 @@ from experiments.simulator.operators import LEVERS
 from features.errors import InputError
 from features.relations import Array
 
+PROMISED: Final = (
+    "energy_kwh_per_t",
+    "net_anode_kg_per_t",
+    "cost_per_t",
+    "expected_energy_kwh_per_t",
+)
+"""The numbers of a promise."""
+
 
 @dataclass(frozen=True)
 class Promise:
-    """What an arm says that its moves will save until the next round, each (c, 3): mean, lower, upper; NaN = nothing.
+    """What an arm says that its moves will save over the horizon, each (c, 3): mean, lower, upper; NaN = nothing said.
 
+    ``expected_energy_kwh_per_t`` (c, 3) is the energy itself with its interval, at the setting advised, held or moved.
     ``status`` (c,) is ``move``, ``hold``, ``abstain`` or "" where the arm was not asked; ``reason`` (c,) the first
     reason's code.
     """
@@ -21,15 +31,16 @@ class Promise:
     energy_kwh_per_t: Array
     net_anode_kg_per_t: Array
     cost_per_t: Array
+    expected_energy_kwh_per_t: Array
     status: NDArray[np.str_]
     reason: NDArray[np.str_]
 
     @classmethod
     def nothing(cls, cells: int) -> "Promise":
         """Return the promise of an arm that says nothing."""
-        empty = np.full((cells, 3), np.nan)
-        words = np.full(cells, "", dtype="<U24")
-        return cls(empty, empty.copy(), empty.copy(), words, words.copy())
+        numbers = [np.full((cells, 3), np.nan) for _ in PROMISED]
+        words = [np.full(cells, "", dtype="<U24") for _ in range(2)]
+        return cls(*numbers, *words)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,8 @@ class Plan:
     settings: Array
     unmoved: Array
     promise: Promise
+    ask_again: NDArray[np.bool_]
+    """(c,) cells to be asked about again tomorrow, because today nothing could be said of them."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit.

@@ -105,5 +105,3 @@ def _with_all_cells(days: Columns, line: Potline) -> Columns:
         name: np.concatenate([values, empty.get(name, np.full(len(absent), np.nan))])
         for name, values in days.items()
     }
-
-
