@@ -1,23 +1,23 @@
 """An experiment as a file: its question, lines, arms, seeds, metric, stopping rule and budget, read from TOML.
 
-    name = "closed-loop-headline"
-    question = "..."
-    metric = "cost_per_t"           # what arms are compared by: less is better
-    reference = "operators"         # the arm that every other one is paired with
-    ceiling = "oracle"              # the arm whose saving is the whole; shares are counted against it
-    seeds = [201, 202, 203]
-    [stopping]                      # no further seed once differences of ``resolve`` would be seen
-    least_seeds = 3
-    resolve = 5.0
-    [budget]
-    minutes = 60                    # no new task is begun after that; what is missing is said
-    [[lines]]
-    name = "first"                  # and the fields of ``LineSettings``
-    preset = "line-500"
-    [[arms]]
-    name = "ours"
-    kind = "advised"                # operators, hold, naive, oracle, advised; the rest is the kind's own
-    levers = ["set_voltage_v"]
+name = "closed-loop-headline"
+question = "..."
+metric = "cost_per_t"           # what arms are compared by: less is better
+reference = "operators"         # the arm that every other one is paired with
+ceiling = "oracle"              # the arm whose saving is the whole; shares are counted against it
+seeds = [201, 202, 203]
+[stopping]                      # no further seed once differences of ``resolve`` would be seen
+least_seeds = 3
+resolve = 5.0
+[budget]
+minutes = 60                    # no new task is begun after that; what is missing is said
+[[lines]]
+name = "first"                  # and the fields of ``LineSettings``
+preset = "line-500"
+[[arms]]
+name = "ours"
+kind = "advised"                # operators, hold, naive, oracle, advised; the rest is the kind's own
+levers = ["set_voltage_v"]
 """
 
 import hashlib

@@ -78,7 +78,11 @@ class Workbench:
         return Oracle(window, self.prices, OracleSettings(**told))
 
     def _advised(
-        self, levers: list[str] | None = None, returned: list[str] | None = None, patience_d: int = 7, **told: Any
+        self,
+        levers: list[str] | None = None,
+        returned: list[str] | None = None,
+        patience_d: int = 7,
+        **told: Any,
     ) -> Arm:
         advice = {name: told.pop(name) for name in _ADVICE if name in told}
         guard = {name: told.pop(name) for name in _GUARD if name in told}

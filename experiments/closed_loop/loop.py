@@ -122,9 +122,12 @@ class ArmResult:
 
         NaN where nothing was moved, and for the last days, whose horizon is not over.
         """
-        whole = {name: _ahead(value, self.every_d) for name, value in self.sums.items()}
-        without, with_it = per_tonne(self.unmoved, prices), per_tonne(whole, prices)
+        without, with_it = per_tonne(self.unmoved, prices), self.ahead(prices)
         return {name: without[name] - with_it[name] for name in without}
+
+    def ahead(self, prices: Prices) -> dict[str, Array]:
+        """Return a tonne's figures over the ``every_d`` days that begin with each day (days, c); NaN near the end."""
+        return per_tonne({name: _ahead(value, self.every_d) for name, value in self.sums.items()}, prices)
 
 
 _PLAIN: Final = ("status", "reason", "moved", "settings", "age_d", "damage", "every_d")

@@ -2,7 +2,7 @@
 
 import typer
 
-from experiments.commands import advice, bench, data, doctor, models, run
+from experiments.commands import advice, bench, data, doctor, experiments, models, run
 
 app = typer.Typer(
     name="superheat",
@@ -21,4 +21,6 @@ app.command("compare")(models.compare)
 app.command("export")(models.export)
 app.command("recommend")(advice.recommend)
 app.command("doctor")(doctor.doctor)
+app.command("closed-loop")(experiments.closed_loop)
+app.add_typer(experiments.app, name="experiment")
 app.add_typer(bench.app, name="bench")
