@@ -57,9 +57,9 @@ class OracleSettings:
     to what holding spends there.
     """
 
-    rounds: int = 4
-    candidates: int = 16
-    horizon_d: int = 28
+    rounds: int = 3
+    candidates: int = 12
+    horizon_d: int = 21
     shrink: float = 0.6
     futures: int = 2
     hours_outside: float = 0.5

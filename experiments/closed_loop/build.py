@@ -15,6 +15,7 @@ from features.errors import SettingsError
 from features.policy.cost import Prices
 from features.setpoints import OperatingWindow
 from serving.guard import GuardSettings
+from serving.limits import DEFAULT_LIMITS, Limit
 from serving.predictor import Predictor
 from serving.recommend import AdviceSettings
 from serving.search.study import SearchSettings
@@ -86,6 +87,7 @@ class Workbench:
     ) -> Arm:
         advice = {name: told.pop(name) for name in _ADVICE if name in told}
         guard = {name: told.pop(name) for name in _GUARD if name in told}
+        guard["limits"] = _limits(told.pop("limits", {}))
         search = {name: told.pop(name) for name in ("method", "starts") if name in told}
         if told:
             raise SettingsError(f"an advised arm knows no {', '.join(told)}")
@@ -97,3 +99,11 @@ class Workbench:
         )
         back = RETURNED if returned is None else tuple(returned)
         return Advised(self.predictor, settings, back, patience_d)
+
+
+def _limits(told: Mapping[str, Mapping[str, float]]) -> tuple[Limit, ...]:
+    """Return the guard's windows, those of the outcomes in ``told`` with the numbers given there."""
+    unknown = sorted(set(told) - {limit.outcome for limit in DEFAULT_LIMITS})
+    if unknown:
+        raise SettingsError(f"no window to change for {', '.join(unknown)}")
+    return tuple(replace(limit, **told.get(limit.outcome, {})) for limit in DEFAULT_LIMITS)

@@ -41,6 +41,8 @@ class DayPlan:
     alf3_kg_d: Array
     soda_kg_d: Array
     """(c,) AlF3 that the soda of the alumina and the lining takes."""
+    damp: float
+    """Share by which damp alumina raises the loss of AlF3."""
     salt_supply_kg_d: Array
     """(4, 1)"""
     crust_kg: Array
@@ -332,7 +334,13 @@ def _fluorides(preset: Preset, state: CellState, plan: DayPlan, totals: DayTotal
     b, steps = preset.bath, preset.line.steps_per_day
     a = moment.bath.excess_alf3
     warm = np.exp(b.fume_per_k * (state.bath_temperature_c - preset.heat.reference_temperature_c))
-    fume = b.fume_kg_d / steps * warm * np.maximum(a / b.reference_wt_pct[0], 0.0) ** b.fume_power
+    fume = (
+        b.fume_kg_d
+        * (1.0 + plan.damp)
+        / steps
+        * warm
+        * np.maximum(a / b.reference_wt_pct[0], 0.0) ** b.fume_power
+    )
     given = plan.alf3_kg_d / steps
     taken = fume + plan.soda_kg_d / steps
     salts = state.salts_kg
