@@ -14,6 +14,7 @@ minutes = 60                    # no new task is begun after that; what is missi
 [[lines]]
 name = "first"                  # and the fields of ``LineSettings``
 preset = "line-500"
+trained_on = { cells = 30, days = 360 }   # a bundle of the line's own past instead of the one given
 [[arms]]
 name = "ours"
 kind = "advised"                # operators, hold, naive, oracle, advised; the rest is the kind's own
@@ -37,11 +38,22 @@ METRICS: Final = ("cost_per_t", "energy_kwh_per_t", "net_anode_kg_per_t")
 
 
 @dataclass(frozen=True)
+class Past:
+    """The history that a line's own bundle is trained on, and the naive arm's model with it."""
+
+    cells: int = 30
+    days: int = 360
+    seed: int = 7
+    quick: bool = False
+
+
+@dataclass(frozen=True)
 class LineSpec:
-    """One line that the arms live on, by a short name."""
+    """One line that the arms live on, by a short name; ``trained_on`` None = the bundle that the run was given."""
 
     name: str
     settings: LineSettings
+    trained_on: Past | None = None
 
 
 @dataclass(frozen=True)
@@ -163,8 +175,8 @@ def definition_from(document: Mapping[str, Any]) -> Definition:
 
 
 def _line(entry: dict[str, Any]) -> LineSpec:
-    name = str(entry.pop("name"))
-    return LineSpec(name, LineSettings(**entry))
+    name, past = str(entry.pop("name")), entry.pop("trained_on", None)
+    return LineSpec(name, LineSettings(**entry), None if past is None else Past(**past))
 
 
 def _arm(entry: dict[str, Any]) -> ArmSpec:

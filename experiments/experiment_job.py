@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,8 @@ from rich.console import Console
 
 from experiments.bench.table import BenchMeta, BenchTable, usable_cores
 from experiments.closed_loop.build import Workbench
-from experiments.closed_loop.compare import ArmRow
+from experiments.closed_loop.compare import ArmRow, Kept
+from experiments.closed_loop.home import workbench
 from experiments.closed_loop.page import page
 from experiments.closed_loop.run import Ran, run
 from experiments.definition import Definition
@@ -20,6 +21,7 @@ from features.errors import InputError
 from training.tracking import Tracker
 
 ARMS: Final = "arms"
+PASTS: Final = "pasts"
 PAGE: Final = "closed_loop.html"
 TABLE: Final = "table.json"
 FIGURES: Final = "figures.json"
@@ -50,19 +52,21 @@ def run_experiment(job: ExperimentJob, console: Console) -> tuple[Ran, BenchTabl
         raise InputError(f"no bundle at {job.bundle}; train one (superheat run) or name it with --bundle")
     job.out.mkdir(parents=True, exist_ok=True)
     stages = Stages(3, console)
-    bench = Workbench(job.bundle, job.data)
+    given = Workbench(job.bundle, job.data)
     with stages.stage("Opening the bundle and the tracking store"):
         tracker = Tracker(job.tracking_uri, job.out.absolute().parent)
-        prices = bench.prices
+        currency = given.prices.currency
+    benches = {line.name: workbench(line, given, job.out / PASTS, console) for line in job.definition.lines}
     with stages.stage(f"Living through {job.definition.name}") as meter:
-        ran = run(job.definition, bench, job.out / ARMS, job.workers or usable_cores(), meter)
-    table = table_of(job.definition, ran, prices.currency)
+        ran = run(job.definition, benches, job.out / ARMS, job.workers or usable_cores(), meter)
+    table = table_of(job.definition, ran, currency)
     with stages.stage("Writing and logging the figures"):
         _write(job.out / FIGURES, json.dumps(_figures(job.definition, ran), indent=2, allow_nan=False))
         table.write_json(job.out / TABLE)
-        _write(job.out / PAGE, page(job.definition, ran, prices.currency))
+        _write(job.out / PAGE, page(job.definition, ran, currency))
         _log(tracker, job, ran)
-    table.print(console)
+    for part in narrow(table):
+        part.print(console)
     console.print(f"page, table and arms are in {job.out}", markup=False, highlight=False)
     return ran, table
 
@@ -85,8 +89,12 @@ _COLUMNS: Final = (
     ("abstained", "%"),
     ("promised", "currency/t"),
     ("realised", "currency/t"),
-    ("inside", "%"),
+    ("saving inside", "%"),
+    ("line-weeks inside", "%"),
+    ("energy inside", "%"),
 )
+_SAVES: Final = 9
+"""Columns about savings; those after them are about safety and promises."""
 
 
 def table_of(definition: Definition, ran: Ran, currency: str) -> BenchTable:
@@ -114,8 +122,29 @@ def _cells(row: ArmRow) -> list[str | float | None]:
     found += [row.level[name] for name in ("anode_effects", "noise_mv")]
     found += [row.level[name] for name in ("superheat_outside_h", "temperature_outside_h")]
     found += [row.moves, 100.0 * row.abstained]
-    found += [None] * 3 if kept is None else [kept.promised, kept.realised, 100.0 * kept.inside]
+    found += [None] * 5 if kept is None else _kept_cells(kept)
     return [None if isinstance(value, float) and value != value else value for value in found]
+
+
+def _kept_cells(kept: Kept) -> list[str | float | None]:
+    shares = (kept.inside, kept.line_inside, kept.energy_inside)
+    return [kept.promised, kept.realised, *(100.0 * share for share in shares)]
+
+
+def narrow(table: BenchTable) -> list[BenchTable]:
+    """Return ``table`` in two that fit a terminal: what was saved, and at which price in safety and promises."""
+    keys = (0, 1)
+    parts = (("savings", range(_SAVES)), ("safety and promises", (*keys, *range(_SAVES, len(table.columns)))))
+    return [
+        replace(
+            table,
+            title=f"{table.title}, {words}",
+            columns=tuple(table.columns[k] for k in picked),
+            rows=tuple(tuple(row[k] for k in picked) for row in table.rows),
+            notes=table.notes if number else (),
+        )
+        for number, (words, picked) in enumerate(parts)
+    ]
 
 
 def _figures(definition: Definition, ran: Ran) -> dict[str, Any]:

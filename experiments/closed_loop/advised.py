@@ -23,6 +23,9 @@ RETURNED: Final = ("alf3_dose_kg_d", "tap_target_kg")
 anew. What advice has moved of the others (set voltage, alumina feed) stands until it is moved again or the cell is
 abstained on."""
 
+_FOR_LONG: Final = ("young", "no_data")
+"""Reasons that tomorrow will not have changed: the cell is its operators', and is asked about after a horizon."""
+
 
 @dataclass(eq=False)
 class Advised:
@@ -59,9 +62,11 @@ class Advised:
             self._silent = np.zeros(plant.cells, dtype=np.int64)
         for cell, one in zip(asked, advice, strict=True):
             _follow(one, settings[:, cell])
-            again[cell] = one.status == "abstain"
-            self._silent[cell] = self._silent[cell] + 1 if again[cell] else 0
-        settings[:, self._silent >= self.patience_d] = np.nan
+            code = one.reasons[0].code if one.reasons else ""
+            again[cell] = one.status == "abstain" and code not in _FOR_LONG
+            self._silent[cell] = self._silent[cell] + 1 if one.status == "abstain" else 0
+            if self._silent[cell] >= self.patience_d or code in _FOR_LONG:
+                settings[:, cell] = np.nan
         return Plan(settings, unmoved, _promise(advice, asked, plant.cells), again)
 
 

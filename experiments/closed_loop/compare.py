@@ -49,6 +49,8 @@ class Kept:
     realised: float
     inside: float
     """Share of cell-weeks whose realised saving of cost lies within the stated interval."""
+    line_inside: float
+    """Share of line-weeks whose realised saving, over all cells moved, lies within their summed intervals."""
     energy_inside: float
     """Share of cell-weeks, held or moved, whose energy lies within its stated interval."""
     lost: float
@@ -241,13 +243,14 @@ def _abstained(result: ArmResult) -> float:
 
 def kept(found: Sequence[ArmResult], prices: Prices) -> Kept | None:
     """Return how promises were kept; None where nothing was promised."""
-    told, came, energy = [], [], []
+    told, came, energy, weeks = [], [], [], []
     for result in found:
         promise, real = result.promise["cost_per_t"], result.realised(prices)["cost_per_t"]
         known = np.isfinite(promise[:, :, 0]) & np.isfinite(real)
         told.append(promise[known])
         came.append(real[known])
         energy.append(_energy_inside(result, prices))
+        weeks.append(_weeks_inside(promise, np.where(known, real, np.nan), result.every_d))
     promised, realised, inside = np.concatenate(told), np.concatenate(came), np.concatenate(energy)
     if not len(promised):
         return None
@@ -258,9 +261,22 @@ def kept(found: Sequence[ArmResult], prices: Prices) -> Kept | None:
         promised=float(promised[:, 0].mean()),
         realised=float(realised.mean()),
         inside=float(within[bounded].mean()) if bounded.any() else math.nan,
+        line_inside=float(np.mean(np.concatenate(weeks))) if np.concatenate(weeks).size else math.nan,
         energy_inside=float(inside.mean()) if inside.size else math.nan,
         lost=float((realised < 0.0).mean()),
     )
+
+
+def _weeks_inside(promise: Array, real: Array, every_d: int) -> Array:
+    """Return for each week with a bounded promise whether its cells together kept it."""
+    found = []
+    for start in range(0, len(real), every_d):
+        part = slice(start, start + every_d)
+        known = np.isfinite(real[part]) & np.isfinite(promise[part]).all(axis=2)
+        if known.any():
+            low, high = promise[part][known][:, 1].sum(), promise[part][known][:, 2].sum()
+            found.append(float(low <= real[part][known].sum() <= high))
+    return np.array(found)
 
 
 def _energy_inside(result: ArmResult, prices: Prices) -> Array:

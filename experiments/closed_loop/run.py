@@ -1,6 +1,7 @@
 """Runs what an experiment still lacks, over processes, seed by seed, until its rule or its budget says stop."""
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
@@ -40,20 +41,25 @@ def tasks(definition: Definition, seed: int) -> list[Task]:
     ]
 
 
-def run(definition: Definition, bench: Workbench, folder: Path, workers: int, meter: Meter) -> Ran:
+def run(
+    definition: Definition, benches: Mapping[str, Workbench], folder: Path, workers: int, meter: Meter
+) -> Ran:
     """Do what is not done yet and compare; results lie in ``folder`` and are found again by the next run.
+
+    ``benches``: line -> what its arms are made of.
 
     Raises:
         InputError: the bundle or the history is not what it should be.
         SettingsError: an arm's options do not fit.
     """
-    store = Store(folder, bench.predictor.manifest.digest)
-    _check_arms(definition, bench)
+    store = Store(folder, {name: bench.predictor.manifest.digest for name, bench in benches.items()})
+    prices = next(iter(benches.values())).prices
+    _check_arms(definition, benches)
     begun, stopped = time.monotonic(), "every seed is done"
     ended: tuple[int, ...] = ()
     deadline = begun + 60.0 * definition.budget_min
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        crew = _Crew(pool, workers, bench, store, deadline)
+        crew = _Crew(pool, workers, benches, store, deadline)
         for number, seed in enumerate(definition.seeds):
             every = tasks(definition, seed)
             note = f"seed {number + 1} of {len(definition.seeds)}"
@@ -61,7 +67,7 @@ def run(definition: Definition, bench: Workbench, folder: Path, workers: int, me
                 stopped = f"the budget of {definition.budget_min:g} minutes is spent"
                 break
             ended = (*ended, seed)
-            if _resolved(definition, store, ended, bench.prices):
+            if _resolved(definition, store, ended, prices):
                 stopped = f"differences of {definition.stopping.resolve:g} would be seen"
                 break
     missing = tuple(
@@ -70,17 +76,17 @@ def run(definition: Definition, bench: Workbench, folder: Path, workers: int, me
         for task in tasks(definition, seed)
         if not store.has(task)
     )
-    compared = compare(definition, store, ended, bench.prices)
+    compared = compare(definition, store, ended, prices)
     return Ran(compared, ended, missing, stopped, time.monotonic() - begun)
 
 
-def _check_arms(definition: Definition, bench: Workbench) -> None:
+def _check_arms(definition: Definition, benches: Mapping[str, Workbench]) -> None:
     """Make every arm and read every preset once, so that a mistake is named before the first hour is spent."""
-    for arm in definition.arms:
-        if arm.kind != "naive":
-            bench.arm(arm.name, arm.kind, arm.options)
     for line in definition.lines:
         load_preset(line.settings.preset)
+        for arm in definition.arms:
+            if arm.kind != "naive" and definition.lives_on(arm, line):
+                benches[line.name].arm(arm.name, arm.kind, arm.options)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class _Crew:
 
     pool: ProcessPoolExecutor
     workers: int
-    bench: Workbench
+    benches: Mapping[str, Workbench]
     store: Store
     deadline: float
 
@@ -97,9 +103,10 @@ class _Crew:
         """Run those of ``every`` that are not done; False where the deadline came before the last one began."""
         left = [task for task in every if self.store.get(task) is None]
         done, running = len(every) - len(left), set[Future[str]]()
-        paths = self.bench.bundle, self.bench.data
         while left and time.monotonic() < self.deadline:
-            running.add(self.pool.submit(_one, left.pop(0), paths, self.store))
+            task = left.pop(0)
+            bench = self.benches[task.line.name]
+            running.add(self.pool.submit(_one, task, (bench.bundle, bench.data), self.store))
             if len(running) >= self.workers:
                 done, running = self._wait(running, done, len(every), (meter, note))
         while running:

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +28,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Store:
-    """A directory of results of arms made of one bundle."""
+    """A directory of results; ``bundles`` names the digest of the bundle that each line's arms are made of."""
 
     folder: Path
-    bundle_digest: str
+    bundles: Mapping[str, str]
 
     def path(self, task: Task) -> Path:
         """Return where ``task``'s result lies; another definition of the same arm lies elsewhere."""
-        digest = task_digest(task.line, task.arm, self.bundle_digest)
+        digest = task_digest(task.line, task.arm, self.bundles[task.line.name])
         return self.folder / f"{task.line.name}-{task.arm.name}-{task.seed}-{digest}.npz"
 
     def has(self, task: Task) -> bool:
