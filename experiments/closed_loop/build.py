@@ -86,7 +86,7 @@ class Workbench:
         **told: Any,
     ) -> Arm:
         advice = {name: told.pop(name) for name in _ADVICE if name in told}
-        guard = {name: told.pop(name) for name in _GUARD if name in told}
+        guard: dict[str, Any] = {name: told.pop(name) for name in _GUARD if name in told}
         guard["limits"] = _limits(told.pop("limits", {}))
         search = {name: told.pop(name) for name in ("method", "starts") if name in told}
         if told:
@@ -101,7 +101,7 @@ class Workbench:
         return Advised(self.predictor, settings, back, patience_d)
 
 
-def _limits(told: Mapping[str, Mapping[str, float]]) -> tuple[Limit, ...]:
+def _limits(told: Mapping[str, Mapping[str, Any]]) -> tuple[Limit, ...]:
     """Return the guard's windows, those of the outcomes in ``told`` with the numbers given there."""
     unknown = sorted(set(told) - {limit.outcome for limit in DEFAULT_LIMITS})
     if unknown:

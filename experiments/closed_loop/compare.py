@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from experiments.closed_loop.definition import Definition, LineSpec
 from experiments.closed_loop.loop import ArmResult
 from experiments.closed_loop.store import Store, Task
 from experiments.closed_loop.tally import per_tonne
-from experiments.definition import Definition, LineSpec
 from features.policy.cost import Prices
 from features.relations import Array
 

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from experiments.closed_loop.build import Workbench
-from experiments.definition import LineSpec
+from experiments.closed_loop.definition import LineSpec
 from experiments.model_jobs import TrainJob, train_bundle
 from experiments.output import fresh_result
 from experiments.simulator.preset import load_preset

@@ -196,12 +196,12 @@ class _Hand:
     @property
     def setting(self) -> Array:
         """(c, k) what is asked of the line today."""
-        return np.take_along_axis(self.plans, self.at[None, :, None], axis=0)[0]
+        return np.asarray(np.take_along_axis(self.plans, self.at[None, :, None], axis=0)[0])
 
     @property
     def standing(self) -> Array:
         """(c, k) what the plans end with."""
-        return self.plans[-1].copy()
+        return np.array(self.plans[-1])
 
     def take(self, plan: Plan, asked: Bools) -> None:
         """Put the plan of the cells ``asked`` in the place of what they had."""

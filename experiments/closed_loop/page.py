@@ -7,8 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.closed_loop.compare import ArmRow, Interval
+from experiments.closed_loop.definition import Definition
 from experiments.closed_loop.run import Ran
-from experiments.definition import Definition
 from experiments.report.charts import Bar, intervals
 from experiments.report.numbers import figure
 from experiments.report.words import Words

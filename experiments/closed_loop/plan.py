@@ -74,7 +74,7 @@ class Plan:
     def moved(self) -> NDArray[np.bool_]:
         """(c, k) levers that this plan moves or takes in hand."""
         end = self.settings[-1]
-        return np.isfinite(end) & ~(end == self.unmoved)
+        return np.asarray(np.isfinite(end) & ~(end == self.unmoved))
 
 
 def as_setpoints(settings: Array) -> dict[str, Array]:

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from experiments.closed_loop.build import Workbench
 from experiments.closed_loop.compare import Compared, compare
+from experiments.closed_loop.definition import Definition
 from experiments.closed_loop.loop import run_arm
 from experiments.closed_loop.store import Store, Task
-from experiments.definition import Definition
 from experiments.progress import Meter
 from experiments.simulator.preset import load_preset
 from features.policy.cost import Prices

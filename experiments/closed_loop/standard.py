@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.closed_loop.definition import ArmSpec, Definition, LineSpec
 from experiments.closed_loop.loop import LineSettings
-from experiments.definition import ArmSpec, Definition, LineSpec
 
 
 def standard(

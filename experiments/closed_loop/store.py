@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.closed_loop.definition import ArmSpec, LineSpec, task_digest
 from experiments.closed_loop.loop import ArmResult
-from experiments.definition import ArmSpec, LineSpec, task_digest
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.{os.getpid()}.part")
         with beside.open("wb") as file:
-            np.savez_compressed(file, **result.as_arrays())
+            np.savez_compressed(file, allow_pickle=False, **result.as_arrays())
             file.flush()
             os.fsync(file.fileno())
         beside.replace(target)

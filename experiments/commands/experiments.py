@@ -50,7 +50,7 @@ def closed_loop(
 @app.command("list")
 def list_() -> None:
     """List the experiments that come with the package."""
-    from experiments.definition import definition_names, load_definition
+    from experiments.closed_loop.definition import definition_names, load_definition
 
     shown = options.console()
     for name in definition_names():
@@ -74,7 +74,7 @@ def run(
     Reads the definition, --bundle, and --data for arms that train a model of their own. Writes --out and MLflow runs.
     Finished arms are found again, so a run that was killed goes on. Costs what the definition's budget says at most.
     """
-    from experiments.definition import load_definition
+    from experiments.closed_loop.definition import load_definition
     from experiments.experiment_job import ExperimentJob, run_experiment
 
     definition = load_definition(name)

@@ -110,7 +110,7 @@ class Potline:
     @property
     def bath_alf3_kg(self) -> Array:
         """(c,) AlF3 in each bath; part of the truth."""
-        return self._state.salts_kg[ALF3].copy()
+        return np.array(self._state.salts_kg[ALF3])
 
     @property
     def plant(self) -> Plant:

@@ -11,8 +11,8 @@ from scipy import stats
 
 from experiments.closed_loop.build import Workbench
 from experiments.closed_loop.compare import detectable, holm, interval, paired_p
+from experiments.closed_loop.definition import definition_from, definition_names, load_definition
 from experiments.closed_loop.store import Store, Task
-from experiments.definition import definition_from, definition_names, load_definition
 from experiments.experiment_job import ARMS, FIGURES, PAGE, ExperimentJob, run_experiment
 from features.errors import InputError, SettingsError, UnknownNameError
 from tests.experiments.conftest import Finished
