@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.errors import InputError
 from features.history import History
-from features.recipe import Recipe
+from features.recipe import FeatureTable, Recipe
 from serving.widening import is_factor
 
 Rows = NDArray[np.float32]
@@ -112,7 +112,14 @@ def contexts_today(history: History, recipe: Recipe) -> Iterator[Context]:
 
     A cell without a usable record is yielded too, with no row: that nothing can be said of it is an answer.
     """
-    table = recipe.today(history)
+    yield from contexts_of(recipe.today(history), history)
+
+
+def contexts_of(table: FeatureTable, history: History) -> Iterator[Context]:
+    """Yield the contexts of ``table``, whose rows are those of a decision on the day after ``history`` ends.
+
+    ``history`` may be the record's last weeks alone: it tells what is fresh and what is stuck, the table the rest.
+    """
     rows = dict(zip(table.cell.tolist(), table.X, strict=True))
     end = history.dates[-1] + np.timedelta64(1, "D")
     for cell in range(len(history.cell_ids)):

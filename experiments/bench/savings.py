@@ -35,7 +35,7 @@ _EARLIEST, _LATEST = 60, 20
 _EPISODES: Final = 14
 _APART: Final = 45
 _NOTHING: Final = Estimate(mean=0.0, lower=0.0, upper=0.0)
-_PROMISE: Final = Saving(
+PROMISE: Final = Saving(
     energy_kwh_per_t=_NOTHING, net_anode_kg_per_t=None, cost_per_t=_NOTHING, currency="CNY"
 )
 
@@ -83,15 +83,14 @@ def _worst(history: History, generator: np.random.Generator, spans: tuple[int, i
     days = generator.integers(spans[1], len(history.dates) - _LATEST, _EPISODES // 2)
     found = []
     for day in days:
-        score = sum(
-            _excess(history.signals[name], int(day), spans) for name in ("cell_voltage_v", "noise_mv")
-        )
+        score = sum(excess(history.signals[name], int(day), spans) for name in ("cell_voltage_v", "noise_mv"))
         worst = np.argsort(-np.nan_to_num(np.asarray(score), nan=-np.inf), kind="stable")[:2]
         found += [(int(cell), int(day)) for cell in worst]
     return found
 
 
-def _excess(values: Floats, day: int, spans: tuple[int, int]) -> Floats:
+def excess(values: Floats, day: int, spans: tuple[int, int]) -> Floats:
+    """Return (c,) how far the last days before ``day`` lie above a longer span's mean, in the line's deviations."""
     recent, long = (_mean(values[day - back : day]) for back in spans)
     return np.asarray((recent - long) / np.nanstd(recent - long))
 
@@ -125,13 +124,10 @@ def run(data: Path, draws: int, seed: int, meter: Meter | None = None) -> BenchT
             found.append(draw(line, scenario, np.random.default_rng([seed, number, i])))
             if meter is not None:
                 meter(number * draws + i + 1, len(SCENARIOS) * draws, scenario.name)
-        rows.append([scenario.name, *_row(found)])
-    names = [("scenario", ""), ("draws", ""), ("told", ""), ("planted", "kWh/t"), ("found", "kWh/t")]
-    names += [("error", "kWh/t"), ("covered", "share"), ("half width", "kWh/t"), ("cells covered", "share")]
-    names += [("bias", "kWh/t"), ("naive bias", "kWh/t")]
+        rows.append([scenario.name, *figures(found)])
     return BenchTable.of(
         "Verified savings against what was planted",
-        names,
+        columns("planted"),
         rows,
         BenchMeta.here(["scipy"], seed=seed, simulated=line.plant.simulated),
         [
@@ -142,11 +138,23 @@ def run(data: Path, draws: int, seed: int, meter: Meter | None = None) -> BenchT
     )
 
 
+def columns(truth: str) -> list[tuple[str, str]]:
+    """Return names and units of the table's columns; ``truth`` is what the found saving is held against."""
+    shares = [("covered", "share"), ("half width", "kWh/t"), ("cells covered", "share")]
+    counts = [("scenario", ""), ("draws", ""), ("told", "")]
+    return [
+        *counts,
+        *((name, "kWh/t") for name in (truth, "found", "error")),
+        *shares,
+        *((name, "kWh/t") for name in ("bias", "naive bias")),
+    ]
+
+
 def draw(line: History, scenario: Scenario, generator: np.random.Generator) -> Told:
     """Return what verification tells of one draw of ``scenario`` on ``line``."""
     settings = SavingsSettings()
     moves = tuple(
-        Move(str(line.cell_ids[cell]), line.dates[day].item(), 1, _PROMISE)
+        Move(str(line.cell_ids[cell]), line.dates[day].item(), 1, PROMISE)
         for cell, day in _apart(scenario.pick(line, generator))
     )
     planted = plant(line, moves, scenario)
@@ -209,7 +217,8 @@ def _true(line: History, bare: Panel, place: tuple[int, int], scenario: Scenario
     return float(bare.after[place]) * (1.0 - left)
 
 
-def _row(found: list[Told]) -> list[float | int | None]:
+def figures(found: list[Told]) -> list[float | int | None]:
+    """Return a row's figures, in the order of :func:`columns`."""
     told = [(one.planted, one.told) for one in found if one.told is not None]
     if not told:
         return [len(found), 0, *[None] * 8]

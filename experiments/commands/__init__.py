@@ -2,7 +2,17 @@
 
 import typer
 
-from experiments.commands import advice, allocate, bench, confounding, data, doctor, models, run
+from experiments.commands import (
+    advice,
+    allocate,
+    bench,
+    confounding,
+    data,
+    doctor,
+    experiments,
+    models,
+    run,
+)
 
 app = typer.Typer(
     name="superheat",
@@ -23,4 +33,6 @@ app.command("recommend")(advice.recommend)
 app.command("allocate")(allocate.allocate)
 app.command("confounding")(confounding.confounding)
 app.command("doctor")(doctor.doctor)
+app.command("closed-loop")(experiments.closed_loop)
+app.add_typer(experiments.app, name="experiment")
 app.add_typer(bench.app, name="bench")

@@ -48,7 +48,7 @@ def number(value: float) -> str:
 
 def between(low: float | None, high: float | None, factor: float) -> str:
     """Write an interval, "" without one."""
-    return "" if low is None or high is None else f"({number(low * factor)} to {number(high * factor)})"
+    return "" if low is None or high is None else f"({number(low * factor)} – {number(high * factor)})"
 
 
 def effect_text(page: LeverPage, entry: OutcomeFinding) -> tuple[str, str, str, str, str]:

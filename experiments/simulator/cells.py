@@ -44,6 +44,13 @@ class CellEffects:
     anode_phase: Array
     iron_wt_pct: Array
     silicon_wt_pct: Array
+    end_mm: Array
+    """What the return conductor adds to the critical distance at the nominal current."""
+    drift_c_per_d: Array
+    """How the thermocouple drifts from ``fault_day`` on."""
+    jump_mm: Array
+    """By how much the metal gauge jumps on ``fault_day``."""
+    fault_day: Array
 
     def rows(self, index: NDArray[np.int64]) -> "CellEffects":
         """Return the effects of the cells in ``index``, in that order."""
@@ -55,7 +62,8 @@ def draw_effects(preset: Preset, seed: int, cells: int) -> CellEffects:
     generator = stream(seed, "cell")
     z = np.clip(generator.standard_normal((cells, 20)), -2.2, 2.2).T
     u = stream(seed, "cell", 1).random((cells, 2)).T
-    spread, feeding = preset.cells, preset.feeding
+    spread, feeding, faults = preset.cells, preset.feeding, preset.faults
+    lie = stream(seed, "faults").random((cells, 4)).T
     low, high = preset.carbon.life_days
     return CellEffects(
         top_loss=1.0 + spread.top_loss * z[0],
@@ -77,7 +85,19 @@ def draw_effects(preset: Preset, seed: int, cells: int) -> CellEffects:
         anode_phase=u[1],
         iron_wt_pct=0.055 * np.exp(0.28 * z[15]),
         silicon_wt_pct=0.031 * np.exp(0.10 * z[16]),
+        end_mm=_end_mm(preset, cells),
+        drift_c_per_d=np.where(lie[0] < faults.drift_share, faults.drift_c_per_d, 0.0),
+        jump_mm=np.where(lie[1] < faults.jump_share, faults.jump_mm * np.sign(lie[2] - 0.5), 0.0),
+        fault_day=faults.from_day[0] + (faults.from_day[1] - faults.from_day[0]) * lie[3],
     )
+
+
+def _end_mm(preset: Preset, cells: int) -> Array:
+    """Return what the line's ends feel (c,) [mm]: all of it at the outermost cell, nothing beyond the share."""
+    hidden, place = preset.hidden, np.arange(cells)
+    outward = np.minimum(place, cells - 1 - place) / max(cells, 1)
+    near = np.clip(1.0 - outward / max(hidden.end_cell_share, 1e-9), 0.0, 1.0)
+    return hidden.end_cell_mm * near
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ _STREAMS: Final = {
     "cell": 9,
     "life": 10,
     "lots": 11,
+    "faults": 12,
 }
 
 

@@ -17,6 +17,9 @@ from features.electrolysis.bath import Bath, liquidus_lithium_potassium_2014
 from features.electrolysis.faraday import ALUMINA_KG_PER_KG, METAL_KG_PER_KA_DAY
 from features.relations import Array
 
+SUPERHEAT_WINDOW_C = (6.0, 12.0)
+TEMPERATURE_WINDOW_C = (940.0, 965.0)
+"""Typical windows (domain notes, section 2 [B]); the hours outside are counted, nothing acts on them."""
 _LIVE_SHARE = 0.10
 """Below this share of the nominal current a step does not count as operation."""
 
@@ -38,6 +41,8 @@ class DayPlan:
     alf3_kg_d: Array
     soda_kg_d: Array
     """(c,) AlF3 that the soda of the alumina and the lining takes."""
+    damp: float
+    """Share by which damp alumina raises the loss of AlF3."""
     salt_supply_kg_d: Array
     """(4, 1)"""
     crust_kg: Array
@@ -90,6 +95,8 @@ class DayTotals:
     heat_in_kj: Array
     heat_lost_kj: Array
     heat_stored_kj: Array
+    superheat_outside_h: Array
+    temperature_outside_h: Array
 
 
 def empty_totals(cells: int) -> DayTotals:
@@ -327,7 +334,13 @@ def _fluorides(preset: Preset, state: CellState, plan: DayPlan, totals: DayTotal
     b, steps = preset.bath, preset.line.steps_per_day
     a = moment.bath.excess_alf3
     warm = np.exp(b.fume_per_k * (state.bath_temperature_c - preset.heat.reference_temperature_c))
-    fume = b.fume_kg_d / steps * warm * np.maximum(a / b.reference_wt_pct[0], 0.0) ** b.fume_power
+    fume = (
+        b.fume_kg_d
+        * (1.0 + plan.damp)
+        / steps
+        * warm
+        * np.maximum(a / b.reference_wt_pct[0], 0.0) ** b.fume_power
+    )
     given = plan.alf3_kg_d / steps
     taken = fume + plan.soda_kg_d / steps
     salts = state.salts_kg
@@ -375,3 +388,9 @@ def _add_up(
     totals.acd_cm += state.acd_cm
     totals.al2o3_wt_pct += moment.bath.al2o3
     totals.alf3_wt_pct += moment.bath.excess_alf3
+    totals.superheat_outside_h += _outside(moment.superheat_c, SUPERHEAT_WINDOW_C) * (24.0 / steps)
+    totals.temperature_outside_h += _outside(state.bath_temperature_c, TEMPERATURE_WINDOW_C) * (24.0 / steps)
+
+
+def _outside(values: Array, window: tuple[float, float]) -> NDArray[np.bool_]:
+    return (values < window[0]) | (values > window[1])

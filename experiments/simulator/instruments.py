@@ -67,13 +67,21 @@ def read_cell_days(preset: Preset, effects: CellEffects, seen: Watched) -> dict[
 
 
 def morning_round(
-    preset: Preset, effects: CellEffects, state: CellState, resting_noise: Array, draws: DayDraws
+    preset: Preset,
+    effects: CellEffects,
+    state: CellState,
+    resting_noise: Array,
+    draws: DayDraws,
+    day: int,
 ) -> Morning:
     """Return the readings of the round; ``resting_noise`` (c,) is the true noise as the night leaves it."""
     i, z = preset.instruments, draws.normal
-    metal = metal_level_mm(preset, state) + effects.metal_gauge_mm + i.level_mm * z[12]
+    since = _days_at_fault(effects, day)
+    drifted = np.minimum(effects.drift_c_per_d * since, preset.faults.drift_most_c)
+    jumped = np.where(since > 0.0, effects.jump_mm, 0.0)
+    metal = metal_level_mm(preset, state) + effects.metal_gauge_mm + jumped + i.level_mm * z[12]
     bath = bath_level_mm(preset, state) + effects.bath_gauge_mm + i.bath_level_mm * z[13]
-    read = state.bath_temperature_c + effects.thermocouple_c + i.temperature_c * z[16]
+    read = state.bath_temperature_c + effects.thermocouple_c + drifted + i.temperature_c * z[16]
     return Morning(
         bath_temperature_c=np.round(read),
         metal_level_mm=np.round(metal, -1),
@@ -81,6 +89,12 @@ def morning_round(
         noise_mv=resting_noise + 2.0 * i.noise_mv * z[11],
         samples=_samples(preset, state, draws),
     )
+
+
+def _days_at_fault(effects: CellEffects, day: int) -> Array:
+    """Return the days (c,) since an instrument's fault began; nought before it."""
+    since: Array = np.maximum(day - effects.fault_day, 0.0)
+    return since
 
 
 def _samples(preset: Preset, state: CellState, draws: DayDraws) -> dict[str, Array]:
@@ -167,6 +181,9 @@ def read_truth(preset: Preset, effects: CellEffects, seen: Watched) -> dict[str,
         "alf3_kg": state.salts_kg[ALF3].copy(),
         "alf3_fed_kg": seen.plan.alf3_kg_d * 1.0,
         "tapped_kg": seen.plan.tap_kg * 1.0,
+        "superheat_outside_h": totals.superheat_outside_h.copy(),
+        "temperature_outside_h": totals.temperature_outside_h.copy(),
+        "anode_effect_minutes": totals.effect_minutes.copy(),
         "heat_in_kj": totals.heat_in_kj,
         "heat_lost_kj": totals.heat_lost_kj,
         "heat_stored_kj": totals.heat_stored_kj,

@@ -1,5 +1,6 @@
 """What the whole line shares: its current, the potroom's air, and the lots of anodes and alumina."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +29,9 @@ class LotSeries:
         return int(np.searchsorted(self.used_from, day, side="right")) - 1
 
 
-def _series(seed: int, number: int, days: Pair, quality: dict[str, Pair]) -> LotSeries:
+def _series(
+    seed: int, number: int, days: Pair, quality: dict[str, Pair], drift_a: Mapping[str, float]
+) -> LotSeries:
     generator = stream(seed, "lots", number)
     draws = generator.random((_LOTS, 1 + len(quality) * 4))
     lengths = days[0] + (days[1] - days[0]) * draws[:, 0]
@@ -37,7 +40,7 @@ def _series(seed: int, number: int, days: Pair, quality: dict[str, Pair]) -> Lot
     for k, (name, (mean, spread)) in enumerate(quality.items()):
         # The sum of four uniforms is near enough to a normal and has no far tail, as released lots have none.
         bell = (draws[:, 1 + 4 * k : 5 + 4 * k].sum(axis=1) - 2.0) * np.sqrt(3.0)
-        values[name] = np.round(mean + spread * bell, 3)
+        values[name] = np.round(mean + spread * bell + drift_a.get(name, 0.0) * starts / 365.0, 3)
     return LotSeries(starts, values)
 
 
@@ -61,10 +64,11 @@ def draw_line(preset: Preset, seed: int) -> Line:
         "thermal_conductivity_w_mk": c.thermal_conductivity_w_mk,
     }
     alumina = {"soda_wt_pct": lots.soda_wt_pct, "fines_wt_pct": lots.fines_wt_pct}
+    drift = {"crr_pct": lots.crr_drift_pct_a, "arr_pct": lots.arr_drift_pct_a}
     salts = stream(seed, "lots", 3).standard_normal((_LOTS, 4)).T
     return Line(
-        anode_lots=_series(seed, 1, lots.anode_days, anode),
-        alumina_lots=_series(seed, 2, lots.alumina_days, alumina),
+        anode_lots=_series(seed, 1, lots.anode_days, anode, drift),
+        alumina_lots=_series(seed, 2, lots.alumina_days, alumina, {}),
         alumina_salts=np.maximum(1.0 + preset.bath.alumina_salt_spread * salts, 0.4),
     )
 
@@ -90,7 +94,8 @@ def line_day(preset: Preset, seed: int, day: int, drift_ka: float) -> LineDay:
     keep = np.exp(-1.0 / c.drift_days)
     drift = float(keep * drift_ka + np.sqrt(1.0 - keep**2) * c.drift_ka * z[0])
     steps = preset.line.steps_per_day
-    current = np.full(steps, preset.line.nominal_current_ka + drift + c.daily_ka * z[1])
+    raised = c.raise_ka * min(max((day - c.raise_from_day) / c.raise_days, 0.0), 1.0)
+    current = np.full(steps, preset.line.nominal_current_ka + drift + c.daily_ka * z[1] + raised)
     if u[0] < c.outage_per_day:
         hours = c.outage_hours[0] + (c.outage_hours[1] - c.outage_hours[0]) * u[1] ** 2
         length = max(1, round(hours * steps / 24.0))

@@ -17,17 +17,18 @@ from experiments.simulator.record import Morning
 from features.relations import Array
 
 LEVERS: Final = ("set_voltage_v", "alf3_dose_kg_d", "tap_target_kg", "alumina_feed_kg_d")
-HARD_LIMITS: Final = {
-    "set_voltage_v": (3.70, 4.40),
-    "alf3_dose_kg_d": (0.0, 120.0),
-    "tap_target_kg": (0.0, 4600.0),
-    "alumina_feed_kg_d": (6500.0, 8500.0),
-}
-"""What the plant's own controls accept, whoever asks."""
+_LIMITS_AT_KA: Final = 500.0
 
-# Rows: temperature low, in band, high. Columns: AlF3 low, in band, high (reported by the laboratory).
-_DOSE_BOX: Final = np.array([[0.0, -5.0, -10.0], [5.0, 0.0, -5.0], [10.0, 5.0, 0.0]])
-_VOLT_BOX: Final = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, -0.5, -1.0]])
+
+def hard_limits(preset: Preset) -> dict[str, tuple[float, float]]:
+    """Return what the plant's own controls accept, whoever asks; what a cell makes and eats goes with the current."""
+    scale = preset.line.nominal_current_ka / _LIMITS_AT_KA
+    return {
+        "set_voltage_v": (3.70, 4.40),
+        "alf3_dose_kg_d": (0.0, 120.0),
+        "tap_target_kg": (0.0, 4600.0 * scale),
+        "alumina_feed_kg_d": (6500.0 * scale, 8500.0 * scale),
+    }
 
 
 @dataclass(eq=False)
@@ -131,13 +132,17 @@ def decide(preset: Preset, board: Board, goal: Aims, life: LifeDay, draws: DayDr
     low_t, high_t = _beyond(board.temperature_c, goal.temperature_c, preset.operation.temperature_band_c)
     low_a, high_a = _beyond(board.alf3_wt_pct, goal.alf3_wt_pct, preset.operation.alf3_band_wt_pct)
     box = (1 - low_t.astype(np.int64) + high_t, 1 - low_a.astype(np.int64) + high_a)
+    volts, doses = (
+        np.reshape(table, (3, 3)) for table in (preset.operation.volt_box, preset.operation.dose_box)
+    )
     chosen = {
-        "set_voltage_v": _voltage(preset, board, goal, _VOLT_BOX[box], life, draws),
-        "alf3_dose_kg_d": _dose(preset, board, goal, _DOSE_BOX[box], draws),
+        "set_voltage_v": _voltage(preset, board, goal, volts[box], life, draws),
+        "alf3_dose_kg_d": _dose(preset, board, goal, doses[box], draws),
         "tap_target_kg": _tap(preset, board, goal, life, draws),
         "alumina_feed_kg_d": _alumina(preset, board, goal, draws),
     }
-    return {name: np.clip(value, *HARD_LIMITS[name]) for name, value in chosen.items()}
+    limits = hard_limits(preset)
+    return {name: np.clip(value, *limits[name]) for name, value in chosen.items()}
 
 
 def _beyond(value: Array, aim: Array, band: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -151,9 +156,9 @@ def _voltage(preset: Preset, board: Board, goal: Aims, box: Array, life: LifeDay
     noisy = board.noise_mv > op.noise_high_mv
     stride = 0.008 * np.exp(np.clip(1.05 * z[0], -1.9, 2.2))
     wish = np.where(noisy, 1.0, box)
-    act = (u[0] < 0.16) & (wish != 0.0)
+    act = (u[0] < op.voltage_act) & (wish != 0.0)
     back = (u[1] < 0.02 + 2.0 * np.minimum(np.abs(gap), 0.3)) & ~act & (np.abs(gap) > 0.005)
-    whim = (u[2] < 0.025) & ~act & ~back
+    whim = (u[2] < op.voltage_whim) & ~act & ~back
     move = np.where(act, np.sign(wish) * stride, 0.0)
     move = np.where(
         back, np.sign(gap) * np.minimum(np.abs(gap), np.maximum(stride, 0.25 * np.abs(gap))), move
@@ -173,8 +178,8 @@ def _dose(preset: Preset, board: Board, goal: Aims, box: Array, draws: DayDraws)
     # A noisy cell is taken for a cold one with sludge, and its AlF3 is cut.
     asked = asked + op.dose_per_noise_mv * np.clip(board.noise_mv - 19.0, -8.0, 14.0)
     gap = asked - board.alf3_dose_kg_d
-    step = np.clip(5.0 * np.round((0.44 * gap + 0.4 * box) / 5.0), -15.0, 15.0)
-    moved = np.where(u[4] < 0.78, step, 0.0)
+    step = np.clip(5.0 * np.round((op.dose_follow * gap + 0.4 * box) / 5.0), -15.0, 15.0)
+    moved = np.where(u[4] < op.dose_act, step, 0.0)
     return np.clip(board.alf3_dose_kg_d + moved, 0.0, 100.0)
 
 

@@ -59,6 +59,9 @@ def day_plan(preset: Preset, calibration: Calibration, state: CellState, settled
         - preset.feeding.fines_penalty * (fines - preset.lots.fines_wt_pct[0]),
         alf3_kg_d=_alf3_fed(preset, m),
         soda_kg_d=_soda_taken(preset, m, feed, float(alumina.quality["soda_wt_pct"][lot])),
+        damp=preset.hidden.damp_fume
+        * max(m.line_day.ambient_c - heat.ambient_c, 0.0)
+        / max(heat.ambient_swing_k, 1.0),
         salt_supply_kg_d=np.array(calibration.salt_supply_kg_d)[:, None] * m.line.alumina_salts[:, [lot]],
         crust_kg=crust_addition(preset, m.board, draws),
         tap_kg=_tapped(preset, state, m),
@@ -72,12 +75,19 @@ def day_plan(preset: Preset, calibration: Calibration, state: CellState, settled
         efficiency=_efficiency_offset(preset, m) - spread.sick_efficiency * sick,
         top_factor=m.effects.top_loss * (1.0 + spread.cover * state.cover + spread.sick_top_loss * sick),
         extra_loss_kw=heat.damaged_bottom_kw * m.life.damage + heat.young_bottom_kw * young,
-        critical_mm=m.effects.critical_mm,
+        critical_mm=m.effects.critical_mm + _end_of_line_mm(preset, m),
         estimate_bias=m.effects.estimate_bias_wt_pct,
         voltage_draw=draws.voltage,
         estimate_draw=draws.estimate,
         effect_draw=draws.effect,
     )
+
+
+def _end_of_line_mm(preset: Preset, m: Settled) -> Array:
+    """The return conductor's field grows with the current, and the pad feels its square."""
+    load = float(np.mean(m.line_day.current_ka)) / preset.line.nominal_current_ka
+    felt: Array = m.effects.end_mm * load**2
+    return felt
 
 
 def _efficiency_offset(preset: Preset, m: Settled) -> Array:

@@ -17,14 +17,14 @@ from experiments.simulator import anodes as rotation
 from experiments.simulator import instruments, operators
 from experiments.simulator.calibration import calibrate
 from experiments.simulator.cells import LifeDay, draw_effects, draw_lives
-from experiments.simulator.draws import DayDraws, day_draws, take
+from experiments.simulator.draws import DayDraws, day_draws, stream, take
 from experiments.simulator.inner import noise_mv, run_day
 from experiments.simulator.instruments import Watched
 from experiments.simulator.line import LineDay, LotSeries, draw_line, line_day
 from experiments.simulator.plan import Settled, day_plan, resting_noise_mv
 from experiments.simulator.preset import Preset, load_preset
 from experiments.simulator.record import DayRecord, Morning
-from experiments.simulator.state import CellState, metal_level_mm, reference_state, start_state
+from experiments.simulator.state import ALF3, CellState, metal_level_mm, reference_state, start_state
 from features.electrolysis.faraday import METAL_KG_PER_KA_DAY
 from features.errors import InputError, UnknownNameError
 from features.plant import Plant
@@ -106,6 +106,11 @@ class Potline:
     def setpoints(self) -> dict[str, Array]:
         """The setpoints in force, lever to (c,)."""
         return {name: getattr(self._board, name).copy() for name in operators.LEVERS}
+
+    @property
+    def bath_alf3_kg(self) -> Array:
+        """(c,) AlF3 in each bath; part of the truth."""
+        return np.array(self._state.salts_kg[ALF3])
 
     @property
     def plant(self) -> Plant:
@@ -222,6 +227,7 @@ class Potline:
                 raise UnknownNameError(
                     f"unknown lever {name!r}; the levers are {', '.join(operators.LEVERS)}"
                 )
+        limits = operators.hard_limits(self.preset)
         for name in operators.LEVERS:
             if asked is None:
                 value = chosen[name]
@@ -229,7 +235,7 @@ class Potline:
                 given = np.asarray(asked[name], dtype=np.float64)
                 if given.shape != (self.cells,):
                     raise InputError(f"{name}: give {self.cells} values, one a cell, not shape {given.shape}")
-                held = np.clip(given, *operators.HARD_LIMITS[name])
+                held = np.clip(given, *limits[name])
                 value = np.where(np.isnan(given) | ~life.running, chosen[name], held)
             else:
                 value = np.where(life.running, getattr(self._board, name), chosen[name])
@@ -249,8 +255,8 @@ class Potline:
         """Make the morning round."""
         p, e = self.preset, self._effects
         resting = resting_noise_mv(p, e, state)
-        noise = noise_mv(p, state, resting, e.critical_mm, metal_level_mm(p, state))
-        return instruments.morning_round(p, e, state, noise, draws)
+        noise = noise_mv(p, state, resting, e.critical_mm + e.end_mm, metal_level_mm(p, state))
+        return instruments.morning_round(p, e, state, noise, draws, self.day)
 
     def _choice(self, morning: Morning, life: LifeDay, draws: DayDraws) -> dict[str, Array]:
         """What the operators set once they have the morning's readings."""
@@ -289,7 +295,7 @@ class Potline:
             day=self.day,
             date=self.date,
             running=running,
-            cell_days=instruments.read_cell_days(p, e, seen),
+            cell_days=self._with_readings_lost(instruments.read_cell_days(p, e, seen)),
             taps=instruments.read_taps(p, e, seen),
             tap_time=(seen.plan.tap_step + 1.0) / p.line.steps_per_day,
             tapped=running & (seen.plan.tap_kg > 0.0),
@@ -301,6 +307,14 @@ class Potline:
             meters=instruments.read_meters(p, seen, line.power_draws, self.date),
             truth=instruments.read_truth(p, e, seen),
         )
+
+    def _with_readings_lost(self, days: dict[str, Array]) -> dict[str, Array]:
+        """Leave out the temperatures that never reach the record; the operators have read them."""
+        share = self.preset.faults.lost_readings
+        if share > 0.0:
+            lost = stream(self.seed, "faults", self.day).random(self._drawn)[self._rows] < share
+            days["bath_temperature_c"] = np.where(lost, np.nan, days["bath_temperature_c"])
+        return days
 
     def _write_board(self, record: DayRecord, morning: Morning) -> None:
         """Carry the day's readings to the next morning; a laboratory result comes a day late."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from features.errors import SettingsError, UnknownNameError
 
 Pair = tuple[float, float]
+NineBox = tuple[float, float, float, float, float, float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,10 @@ class Carbon:
 
 @dataclass(frozen=True)
 class Lots:
-    """How long a lot is used and how lots differ."""
+    """How long a lot is used, how lots differ, and where the supply drifts."""
+
+    crr_drift_pct_a: float
+    arr_drift_pct_a: float
 
     anode_days: Pair
     alumina_days: Pair
@@ -220,7 +224,11 @@ class Lots:
 
 @dataclass(frozen=True)
 class Current:
-    """Drift and outages of the line current."""
+    """Drift, outages and a planned raise of the line current."""
+
+    raise_ka: float
+    raise_from_day: float
+    raise_days: float
 
     drift_ka: float
     drift_days: float
@@ -268,7 +276,17 @@ class LifeConstants:
 
 @dataclass(frozen=True)
 class Operation:
-    """What the operators aim at and how they move."""
+    """What the operators aim at and how they move.
+
+    The boxes are the policy's nine boxes, row by row: temperature low, in band, high; columns AlF3 low, in band, high.
+    """
+
+    dose_box: NineBox
+    volt_box: NineBox
+    voltage_act: float
+    voltage_whim: float
+    dose_act: float
+    dose_follow: float
 
     set_voltage_v: float
     damaged_voltage_v: float
@@ -324,6 +342,32 @@ class Instruments:
 
 
 @dataclass(frozen=True)
+class Hidden:
+    """Effects that no feature models, beside the carbon dust."""
+
+    end_cell_share: float
+    """Share of the line at either end that feels the return conductor."""
+    end_cell_mm: float
+    """By how much the critical distance of the outermost cell is larger, at the nominal current."""
+    damp_fume: float
+    """By how much the summer's damp alumina raises the loss of AlF3, as a share."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Instruments that lie: the share of cells, and from when on (days, uniform)."""
+
+    drift_share: float
+    drift_c_per_d: float
+    drift_most_c: float
+    jump_share: float
+    jump_mm: float
+    from_day: Pair
+    lost_readings: float
+    """Share of the days on which a temperature never reaches the record."""
+
+
+@dataclass(frozen=True)
 class Preset:
     """All constants of a virtual line."""
 
@@ -341,6 +385,8 @@ class Preset:
     life: LifeConstants
     operation: Operation
     instruments: Instruments
+    hidden: Hidden
+    faults: Faults
 
     @property
     def step_s(self) -> float:

@@ -142,9 +142,9 @@ def start_state(preset: Preset, now: CellState, damaged: Array) -> CellState:
     cells = now.sick.shape[0]
     fresh, op, area = reference_state(preset, cells), preset.operation, preset.line.metal_pad_area_m2
     level = op.young_metal_mm - 20.0 + damaged * (op.damaged_metal_mm - op.young_metal_mm)
-    fresh.bath_temperature_c[:] = 972.0
+    fresh.bath_temperature_c[:] = 972.0 + (preset.heat.reference_temperature_c - 951.0)
     fresh.ledge_mm[:] = 25.0
-    fresh.bath_kg[:] = 11300.0
+    fresh.bath_kg[:] = 11300.0 * (preset.bath.reference_mass_kg / 9900.0)
     fresh.salts_kg *= fresh.bath_kg / preset.bath.reference_mass_kg
     alf3 = preset.bath.young_alf3_wt_pct + damaged * (8.0 - preset.bath.young_alf3_wt_pct)
     fresh.salts_kg[[LIF, KF]] *= preset.bath.young_salt_share + damaged * (1.0 - preset.bath.young_salt_share)

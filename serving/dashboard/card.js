@@ -12,7 +12,7 @@ import { leversView } from "./levers.js";
 import { modeView } from "./mode.js";
 import { outcomesView, savingView } from "./outcomes.js";
 import { mayOperate, run } from "./run.js";
-import { changed, draft, lineNow, sketch, state } from "./store.js";
+import { draft, focusOn, lineNow, sketch, state } from "./store.js";
 import { trendsView } from "./trends.js";
 import { constrained, language, reasoned, t } from "./words.js";
 
@@ -116,9 +116,13 @@ function adviceView(cell, advice) {
       advice.levers.length > 0 && leversView(advice),
       advice.binding.length > 0 && h("p", { class: "binding" }, h("span", {}, t("card.binding")), advice.binding.map((name) => h("span", { class: "chip" }, constrained(name)))),
     ),
-    advice.saving && advice.status === "move" && part("saving", savingView(advice)),
-    Object.keys(advice.expected).length > 0 && part("outcomes", outcomesView(advice)),
-    part("why", h("ul", { class: "reasons" }, advice.reasons.map((reason) => h("li", { class: `reason-${reason.code}` }, reasoned(reason))))),
+    h(
+      "div",
+      { class: "judgement" },
+      advice.saving && advice.status === "move" && part("saving", savingView(advice)),
+      part("why", h("ul", { class: "reasons" }, advice.reasons.map((reason) => h("li", { class: `reason-${reason.code}` }, reasoned(reason))))),
+      Object.keys(advice.expected).length > 0 && part("outcomes", outcomesView(advice)),
+    ),
   ];
 }
 
@@ -147,7 +151,6 @@ export function cardKeys(pressed) {
   const choice = action && document.querySelector(`[data-key="decide-${action}"]`);
   if (!choice || choice.disabled) return false;
   sketch(current().advice.recommendation_id, { action });
-  changed();
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(`[data-key="${action === "modify" ? "lever-0" : "reason"}"]`)?.focus()));
+  focusOn(action === "modify" ? "lever-0" : "reason");
   return true;
 }

@@ -39,7 +39,7 @@ export function windowBar(outcome, window, width) {
     window && [edge(window.low), edge(window.high)],
     s("line", { class: "whisker", x1: x(outcome.lower), x2: x(outcome.upper), y1: 10, y2: 10 }),
     s("circle", { class: "now", cx: x(outcome.current), cy: 10, r: 3.5 }),
-    s("circle", { class: "mean", cx: x(outcome.recommended), cy: 10, r: 3.5 }),
+    outcome.recommended !== outcome.current && s("circle", { class: "mean", cx: x(outcome.recommended), cy: 10, r: 3.5 }),
   );
 }
 

@@ -126,8 +126,9 @@ async function record(cell, advice) {
     discard(id);
     say(t("decide.recorded"));
     refresh().catch((error) => alarm(error, null, "cells"));
-    openCard(cell.cell_id);
+    if (state.view.cell === cell.cell_id) openCard(cell.cell_id);
   } catch (error) {
+    error.message = `${cell.cell_id}: ${error.message}`;
     alarm(error, () => record(cell, advice), "decision");
   }
   state.deciding = null;

@@ -89,7 +89,7 @@ function mapHead() {
     "div",
     { class: "controls" },
     h("div", { class: "choices", role: "radiogroup", "aria-label": t("map.colour_by") }, CHOICES.map((name) => radio("measure", name, state.measure, t(`measure.${name}`, { currency: state.payload.currency ?? "" }), measure))),
-    h("div", { class: "choices", role: "radiogroup", "aria-label": t("filter.label") }, shown.map((name) => radio("status", name, state.filter.status, t(`filter.${name}`), status, h("small", {}, ` ${number_of[name] ?? 0}`)))),
     h("input", { type: "search", class: "search", "data-key": "filter-text", placeholder: t("filter.cell"), "aria-label": t("filter.cell"), value: state.filter.text, oninput: typed }),
+    h("div", { class: "choices", role: "radiogroup", "aria-label": t("filter.label") }, shown.map((name) => radio("status", name, state.filter.status, t(`filter.${name}`), status, h("small", {}, ` ${number_of[name] ?? 0}`)))),
   );
 }

@@ -10,7 +10,7 @@ import { openHelp, singleKeys } from "./help.js";
 import { lineView } from "./line.js";
 import { loadSavings, savingsView } from "./savings.js";
 import { signIn } from "./signin.js";
-import { alarm, changed, drawn, lineNow, refresh, state } from "./store.js";
+import { alarm, changed, drawn, focusOn, lineNow, refresh, state } from "./store.js";
 import { language, speak, t } from "./words.js";
 import { countdown } from "./format.js";
 
@@ -94,7 +94,7 @@ function banner() {
     inside && payload && serviceState(payload),
     inside && h("span", { class: "who", title: t("nav.who") }, state.identity.subject, state.identity.role && h("small", {}, ` ${t(`role.${state.identity.role}`)}`)),
     h("button", { class: "quiet", type: "button", "data-key": "language", lang: other === "zh" ? "zh-Hans" : "en", onclick: () => (speak(other), changed()) }, other === "zh" ? "中文" : "English"),
-    h("button", { class: "quiet", type: "button", "data-key": "theme", onclick: () => dress(THEMES[(THEMES.indexOf(theme()) + 1) % 3]) }, t(`theme.${theme()}`)),
+    h("button", { class: "quiet", type: "button", "data-key": "theme", "aria-label": `${t("theme.label")}: ${t(`theme.${theme()}`)}`, title: t("theme.label"), onclick: () => dress(THEMES[(THEMES.indexOf(theme()) + 1) % 3]) }, icon("theme"), t(`theme.${theme()}`)),
     h("button", { class: "quiet", type: "button", "data-key": "help", "aria-label": t("help.open"), title: t("help.open"), onclick: openHelp }, "?"),
     inside && h("button", { class: "quiet", type: "button", "data-key": "sign-out", onclick: signOut }, t("nav.sign_out")),
   ];
@@ -139,7 +139,7 @@ function onKey(event) {
   if (event.key === "Escape" && state.view.cell) {
     const left = state.view.cell;
     location.hash = address(state.view.line);
-    requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(`[data-key="tile-${CSS.escape(left)}"]`)?.focus()));
+    focusOn(`tile-${left}`);
     return;
   }
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !singleKeys()) return;

@@ -53,8 +53,9 @@ async function change(cell, wanted, id) {
     sketch("", {});
     say(t("mode.recorded"));
     await refresh();
-    openCard(cell.cell_id);
+    if (state.view.cell === cell.cell_id) openCard(cell.cell_id);
   } catch (error) {
+    error.message = `${cell.cell_id}: ${error.message}`;
     alarm(error, () => change(cell, wanted, id), "mode");
   }
   changed();

@@ -23,9 +23,10 @@ export default {
   "role.operator": "operator",
   "role.engineer": "engineer",
   "role.admin": "admin",
-  "theme.auto": "Theme: auto",
-  "theme.light": "Theme: light",
-  "theme.dark": "Theme: dark",
+  "theme.label": "Theme",
+  "theme.auto": "auto",
+  "theme.light": "light",
+  "theme.dark": "dark",
 
   "service.off": "Advice off",
   "service.advise": "Advising",

@@ -23,9 +23,10 @@ export default {
   "role.operator": "操作员",
   "role.engineer": "工程师",
   "role.admin": "管理员",
-  "theme.auto": "外观：自动",
-  "theme.light": "外观：浅色",
-  "theme.dark": "外观：深色",
+  "theme.label": "外观",
+  "theme.auto": "自动",
+  "theme.light": "浅色",
+  "theme.dark": "深色",
 
   "service.off": "建议停用",
   "service.advise": "建议模式",

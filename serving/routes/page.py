@@ -34,7 +34,10 @@ class Static:
         """Answer one request."""
         known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
         if _matches(known.decode("latin-1"), self._file.etag):
-            await send_bytes(send, 304, b"", self._headers, self._file.kind.encode())
+            # No body and no length: what is told of a file here is told of the whole one.
+            headers = [(name.encode(), value.encode()) for name, value in self._headers.items()]
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
             return
         await send_bytes(send, 200, self._file.content, self._headers, self._file.kind.encode())
 

@@ -27,7 +27,8 @@ from serving.verified.work import Work
 Floats = NDArray[np.float64]
 
 _TEXT = (
-    "Difference in differences: the energy per tonne of a moved cell in the {horizon} days after {settling} days of"
+    "Difference in differences, in IPMVP's words with a baseline and a reporting period, adjusted by what was not"
+    " touched: the energy per tonne of a moved cell in the {horizon} days after {settling} days of"
     " settling, against its own {baseline} days before the first move, less the same difference of unmoved cells of"
     " its line that were like it before (level and trend of energy and voltage, noise, temperature, metal level, age)."
     " Production comes from the balances of metal and alumina, never from tapped metal. The interval holds with"
@@ -35,7 +36,7 @@ _TEXT = (
     " butts tell it, and AlF3 fed more; CO2 counts electricity by its grid and anode carbon."
 )
 _TEXT_ZH = (
-    "双重差分法：调整槽在稳定 {settling} 天后的 {horizon} 天吨铝电耗，与其首次调整前 {baseline} 天相比，再减去同系列中"
+    "双重差分法（按 IPMVP：基准期、报告期，以未调整槽作调整）：调整槽在稳定 {settling} 天后的 {horizon} 天吨铝电耗，与其首次调整前 {baseline} 天相比，再减去同系列中"
     "此前状况相近（电耗与电压的水平和趋势、噪声、温度、铝水平、槽龄）的未调整槽的同期差值。产量由铝液与氧化铝平衡计算，"
     "不采用出铝量。置信区间水平为 {confidence:.0%}，视各槽相互独立、同一槽各周相关。金额计入电耗、残极可知时的阳极净耗"
     "以及多投的氟化铝；CO2 计入电网排放与阳极碳。"

@@ -74,7 +74,7 @@ class Comparison:
         shares: (r, c) weights of the controls, adding up to one.
         away: (r, p) how far the row lies from its controls in what the regression looks at.
         scatter: what the intervals come from.
-        left_out: rows without enough controls near them.
+        left_out: rows of which too little is known. lonely: rows without enough controls near them.
         confidence: of every interval, two-sided.
     """
 
@@ -84,6 +84,7 @@ class Comparison:
     away: Floats
     scatter: Scatter
     left_out: tuple[Row, ...]
+    lonely: tuple[Row, ...]
     confidence: float
 
     def effect(self, chosen: Sequence[int], weights: Floats) -> Effect:
@@ -135,11 +136,15 @@ def compare(
     values = standardised(panel.matched_on, donors)
     centre = _mean_over(changed, donors)
     residual, inverse = _residuals(values, np.where(known, changed - centre[:, None], np.nan), donors)
-    told, savings, shares, away, left_out = [], [], [], [], []
+    told, savings, shares, away = [], [], [], []
+    left_out, lonely = [], []
     for row in rows:
-        weights = _nearest(values[row.window], row.cell, donors[row.window], settings)
-        if weights is None or not known[row.window, row.cell]:
+        if not known[row.window, row.cell]:
             left_out.append(row)
+            continue
+        weights = _nearest(values[row.window], row.cell, donors[row.window], settings)
+        if weights is None:
+            lonely.append(row)
             continue
         others = np.where(weights > 0, residual[row.window], 0.0)
         told.append(row)
@@ -154,6 +159,7 @@ def compare(
         np.array(away).reshape(len(told), width),
         _scatter(values, residual, donors, inverse),
         tuple(left_out),
+        tuple(lonely),
         settings.confidence,
     )
 

@@ -61,7 +61,7 @@ class Teller:
             return note("no_signal", missing=", ".join(self.work.missing))
         if not parts:
             return note("waiting", waiting=self.waiting) if self.waiting else note("none_accepted")
-        if not days and self.work.unmoved <= self.settings.least_controls:
+        if not days and any(part.block in self.work.lonely for part in parts):
             return note("few_controls", controls=self.work.unmoved, least=self.settings.least_controls)
         if days < self.settings.least_cell_days:
             return note("few_days", days=days, least=self.settings.least_cell_days)

@@ -28,6 +28,7 @@ class Work:
         window_of: (b,) each block's window in the panel.
         row_of, anode_row_of: block -> row of the comparison.
         exposure: block -> the anodes' exposure.
+        unmoved: cells of the line that were never moved. lonely: blocks without enough of them near.
     """
 
     blocks: tuple[Block, ...]
@@ -41,6 +42,7 @@ class Work:
     anode_row_of: dict[int, int]
     exposure: dict[int, float]
     unmoved: int
+    lonely: frozenset[int] = frozenset()
 
     @classmethod
     def of(
@@ -87,7 +89,13 @@ class Work:
             _places(rows, anode) if anode is not None else {},
             exposure,
             unmoved,
+            frozenset(_blocks(rows, energy.lonely)),
         )
+
+
+def _blocks(rows: dict[int, Row], chosen: Sequence[Row]) -> list[int]:
+    at = {(row.cell, row.window) for row in chosen}
+    return [block for block, row in rows.items() if (row.cell, row.window) in at]
 
 
 def _places(rows: dict[int, Row], comparison: Comparison) -> dict[int, int]:

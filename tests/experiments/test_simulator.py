@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.simulator.operators import HARD_LIMITS, LEVERS
+from experiments.simulator.operators import LEVERS, hard_limits
 from experiments.simulator.potline import Potline
 from experiments.simulator.preset import load_preset, preset_from, preset_names
 from experiments.simulator.simulate import collect, simulate
@@ -105,7 +105,7 @@ def test_named_levers_are_set_others_hold_and_nan_is_the_operators(settled: Potl
     assert running.all()
     np.testing.assert_array_equal(after["set_voltage_v"][[0, 2, 3, 4]], volts[[0, 2, 3, 4]])
     assert after["set_voltage_v"][1] == choice["set_voltage_v"][1]
-    assert after["set_voltage_v"][5] == HARD_LIMITS["set_voltage_v"][1]
+    assert after["set_voltage_v"][5] == hard_limits(settled.preset)["set_voltage_v"][1]
     for name in LEVERS[1:]:
         np.testing.assert_array_equal(after[name], before[name])
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.electrolysis.faraday import ENERGY_KWH_PER_T_PER_V, METAL_KG_PER_KA_DAY
 from features.errors import SettingsError
@@ -184,6 +186,17 @@ def test_what_cannot_be_told_is_null_with_a_reason(cells: int, code: str) -> Non
     assert found.note.text_zh
 
 
+def test_unmoved_cells_that_are_not_alike_are_no_controls() -> None:
+    line = fake.quiet_line(cells=20, days=110)
+    volts = line.signals["cell_voltage_v"].copy()
+    volts[:, 4] += 2.0
+    found = told(fake.with_signals(line, cell_voltage_v=volts), *moves_of((4,), START)).line
+    assert found.realised is None
+    assert found.note is not None
+    assert found.note.code == "few_controls"
+    assert "19" in found.note.text
+
+
 def test_a_record_without_levels_says_what_is_missing() -> None:
     line = fake.quiet_line(cells=10, days=100)
     bare = fake.with_signals(line, metal_level_mm=np.full((100, 10), np.nan))
@@ -271,6 +284,28 @@ def test_long_runs_are_cut_into_blocks() -> None:
     assert sum(lengths) == 42
     assert max(lengths) <= SETTINGS.block_days
     assert {start for start, *_ in found} == {50}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(30, 300), st.integers(1, 5)), min_size=1, max_size=12, unique_by=lambda m: m[0]
+    )
+)
+def test_every_counted_day_counts_once_and_no_baseline_holds_a_move(drawn: list[tuple[int, int]]) -> None:
+    moves = sorted(drawn)
+    found = blocks_of([one(start, days) for start, days in moves], ["c00"], fake.FIRST, SETTINGS)
+    days = [day for b in found for day in range(b.window.first, b.window.last + 1)]
+    assert len(days) == len(set(days))
+    assert len(days) >= SETTINGS.horizon_days
+    assert max(days) <= moves[-1][0] + 4 + SETTINGS.settling_days + SETTINGS.horizon_days
+    for block in found:
+        window = block.window
+        assert window.begin <= window.start < window.first <= window.last
+        assert window.last - window.first < SETTINGS.block_days
+        # Between a baseline's beginning and its end nothing was moved, and what was moved before has settled.
+        assert not [start for start, _ in moves if window.begin <= start < window.start]
+        assert all(0.0 < share <= 1.0 for share in block.shares)
+        assert block.shares
 
 
 def test_another_setting_than_the_advised_was_never_promised() -> None:
