@@ -27,6 +27,12 @@ class Metrics:
         self.refusals = Counter(
             "superheat_refusals", "Requests refused, by reason", ("code",), registry=self.registry
         )
+        self.advice = Counter(
+            "superheat_advice",
+            "Recommendations by status, and decisions by action",
+            ("what", "result"),
+            registry=self.registry,
+        )
         self.in_flight = Gauge("superheat_in_flight", "Requests in the house", registry=self.registry)
         self.replaced = Counter(
             "superheat_workers_replaced",

@@ -83,6 +83,12 @@ _ALL = (
         "模型不预测{outcome}，未核对其范围。",
     ),
     Wording(
+        "model_error_widened",
+        "Intervals are {factor:.1f} times wider than proved: over {days:.0f} days {missed:.0%} of {outcome} lay outside"
+        " instead of {nominal:.0%}.",
+        "区间放宽至验证时的 {factor:.1f} 倍：近 {days:.0f} 天{outcome}有 {missed:.0%} 落在区间之外（应为 {nominal:.0%}）。",
+    ),
+    Wording(
         "not_identified",
         "The {lever} stays where it is: what it does is not known from this plant's record. {why}",
         "{lever}保持不变：该厂记录无法说明其作用。{why}",
@@ -91,12 +97,6 @@ _ALL = (
         "weakly_identified",
         "What the {lever} does rests on physics more than on this plant's record: watch what follows. {why}",
         "{lever}的作用主要依据物理先验而非该厂记录，请关注后续变化。{why}",
-    ),
-    Wording(
-        "model_error_widened",
-        "Intervals are {factor:.1f} times wider than proved: over {days:.0f} days {missed:.0%} of {outcome} lay outside"
-        " instead of {nominal:.0%}.",
-        "区间放宽至验证时的 {factor:.1f} 倍：近 {days:.0f} 天{outcome}有 {missed:.0%} 落在区间之外（应为 {nominal:.0%}）。",
     ),
     # Why a cell is held.
     Wording(

@@ -1,6 +1,7 @@
 """Why a request is not answered: one error, one table from our errors to HTTP and gRPC, one body.
 
     RefusedError                what a caller is told: status, code, message; says nothing of our insides
+    UnavailableError            a database that does not answer
 
 The body is ``{"error": <sentence>, "code": <stable word>, "request_id": <id>}`` on every way in; the standard client
 shows ``error`` and nothing else.
@@ -40,6 +41,10 @@ class RefusedError(SuperheatError):
         self.retry_after = retry_after
 
 
+class UnavailableError(SuperheatError):
+    """Something that the service needs, such as a database, does not answer: nothing was done, and it may be later."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How an error of ours looks from outside: ``message`` replaces the error's own where that is not for callers."""
@@ -63,6 +68,14 @@ TABLE: Final[tuple[tuple[type[SuperheatError], Verdict], ...]] = (
         Verdict(409, "bundle_foreign", "the bundle is not the one asked for, or of another recipe"),
     ),
     (BundleCorruptError, Verdict(409, "bundle_corrupt", "the bundle is damaged and was not loaded")),
+    (
+        UnavailableError,
+        Verdict(
+            503,
+            "unavailable",
+            "something that the service needs does not answer; nothing was done, try again",
+        ),
+    ),
     (
         SuperheatError,
         Verdict(500, "internal", "the service failed on this request; give the request_id to its keeper"),

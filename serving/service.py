@@ -137,7 +137,12 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         access=plugged.access or access_of(settings),
         ledger=plugged.ledger,
         audit=plugged.audit or (LedgerAudit(plugged.ledger) if plugged.ledger else _log_audit),
-        counter=Counter(house, Desk(advising, replaced, house.in_operation), _books(settings, plugged)),
+        counter=Counter(
+            house,
+            Desk(advising, replaced, house.in_operation),
+            _books(settings, plugged),
+            lambda what, result: metrics.advice.labels(what, result).inc(),
+        ),
         version=metadata.version("superheat"),
     )
 

@@ -51,7 +51,7 @@ _COLUMNS: Final = (
     ("material_cells", ""),
     ("material_right", "%"),
     ("correlation", ""),
-    ("identified", ""),
+    ("record says", ""),
 )
 MATERIAL: Final[Mapping[str, float]] = {"energy_kwh_per_t": 3.0, "net_anode_kg_per_t": 0.1}
 """Per daily step: below this a true effect is next to none, and its sign says little."""
@@ -114,9 +114,21 @@ def run(bundle: Path, plan: ResponsePlan, meter: Meter) -> tuple[BenchTable, Ans
             + " or ".join(f"{value:g} {name.partition('_')[0]}" for name, value in MATERIAL.items())
             + " (kWh/t, kg/t).",
             "sign_right counts every cell, those with next to no true effect too.",
+            _identified(rows),
         ),
     )
     return table, answers
+
+
+def _identified(rows: Sequence[tuple[Value, ...]]) -> str:
+    """Say how often signs are right over the effects that the record identifies."""
+    names = [name for name, _ in _COLUMNS]
+    cells, right, said = (names.index(name) for name in ("cells", "sign_right", "record says"))
+    told = [row for row in rows if row[said] == "follows"]
+    count = sum(int(row[cells] or 0) for row in told)
+    good = sum(float(row[right] or 0.0) / 100.0 * int(row[cells] or 0) for row in told)
+    share = f"{good / count:.1%} of {count} signs right" if count else "none asked"
+    return f"effects that the record identifies (follows): {len(told)}; {share}."
 
 
 def ask(predictor: Predictor, plan: ResponsePlan, meter: Meter) -> Answers:
@@ -242,7 +254,7 @@ def _row(answers: Answers, info: LeverInfo, name: str, outcome: str) -> tuple[Va
         int(material.sum()),
         100.0 * float(right[material].mean()) if material.any() else None,
         float(np.corrcoef(true, said)[0, 1]) if varied else None,
-        info.identification.grade.replace("_", " "),
+        info.identification.outcomes.get(outcome, "unknown").replace("_", " "),
     )
 
 

@@ -185,3 +185,69 @@ def savings_twin(
     table.print(shown)
     if json is not None:
         table.write_json(json)
+
+
+@app.command("serve")
+def serve(
+    bundle: Annotated[Path, typer.Option(help="The bundle that is served.")] = options.DEFAULT_OUT / "bundle",
+    seconds: Annotated[float, typer.Option(help="Seconds a figure.", min=0.1)] = 5.0,
+    connections: Annotated[int, typer.Option(help="Connections that ask at once.", min=1)] = 16,
+    mlserver: Annotated[
+        Path | None,
+        typer.Option(help="Interpreter of an environment with MLServer and onnxruntime; without: left out."),
+    ] = None,
+    mlflow: Annotated[bool, typer.Option(help="Run 'mlflow models serve' beside.")] = True,
+    seed: options.Seed = 0,
+    json: options.Json = None,
+) -> None:
+    """Measure requests a second and latency of the service, beside other servers with the same model.
+
+    Reads --bundle. Writes to a temporary place only. Costs a minute or two.
+    """
+    from experiments.bench.serve import ServeBench, run
+
+    shown = options.console()
+    plan = ServeBench(seconds, connections, mlserver_python=mlserver, mlflow=mlflow, seed=seed)
+    table = run(bundle, plan)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)
+
+
+@app.command("serve-proof")
+def serve_proof(
+    bundle: Annotated[Path, typer.Option(help="The bundle that is served.")] = options.DEFAULT_OUT / "bundle",
+    other: Annotated[
+        Path | None, typer.Option(help="Another bundle of the same model, for the swaps; without: left out.")
+    ] = None,
+    swaps: Annotated[int, typer.Option(help="Changes of version under load.", min=0)] = 200,
+    terminations: Annotated[int, typer.Option(help="Ends under load.", min=0)] = 50,
+    bad: Annotated[int, typer.Option(help="Bad bodies for inference, and as many for /v1.", min=0)] = 5000,
+    cases: Annotated[int, typer.Option(help="Generated requests for each description.", min=0)] = 10_000,
+    description: Annotated[
+        list[Path] | None, typer.Option(help="An OpenAPI file to try besides our own; again for more.")
+    ] = None,
+    seed: options.Seed = 0,
+    json: options.Json = None,
+) -> None:
+    """Try what the service promises on a running one: swaps, ends, bad bodies, its contract. 0 leaves a proof out.
+
+    Reads --bundle. Writes to a temporary place only. Costs half an hour in full.
+    """
+    from experiments.bench.serve_proof import Effort, run
+
+    shown = options.console()
+    effort = Effort(
+        swaps=swaps,
+        other=other,
+        terminations=terminations,
+        bad_bodies=bad,
+        bad_advice=bad,
+        cases=cases,
+        descriptions=tuple(description or ()),
+        seed=seed,
+    )
+    table = run(bundle, effort)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)

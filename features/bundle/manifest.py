@@ -159,7 +159,8 @@ class IdentificationInfo:
     grade: ``identified`` (moved on its own, it moved something), ``weak`` (it moved, physics expects an effect, the
     record is too noisy to show it), ``not_identified`` (it must not be moved on this record's word). code, text,
     text_zh: why. moves: how often it moved; own_share: share of the moves' variance that the operators' rule does not
-    explain; effective_moves: moves of equal size that would say as much.
+    explain; effective_moves: moves of equal size that would say as much. outcomes: outcome -> the code of what is
+    known of the lever's effect on it (``follows``: its effect shows).
     """
 
     grade: Literal["identified", "weak", "not_identified"]
@@ -169,6 +170,7 @@ class IdentificationInfo:
     moves: int
     own_share: float
     effective_moves: float
+    outcomes: Mapping[str, str]
 
     def __post_init__(self) -> None:
         """Check the reason and the numbers."""

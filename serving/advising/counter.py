@@ -4,8 +4,8 @@ import asyncio
 import datetime
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
@@ -57,9 +57,19 @@ class Known:
 class Counter:
     """Where advice is given out."""
 
-    def __init__(self, house: House, desk: Desk, books: Books | None) -> None:
-        """Advise by the models of ``house`` with the workers of ``desk``, written into ``books``."""
+    def __init__(
+        self,
+        house: House,
+        desk: Desk,
+        books: Books | None,
+        on_given: Callable[[str, str], None] = lambda what, result: None,
+    ) -> None:
+        """Advise by the models of ``house`` with the workers of ``desk``, written into ``books``.
+
+        ``on_given`` is told of each recommendation and its status, and of each decision and its action.
+        """
         self._house = house
+        self._on_given = on_given
         self.desk = desk
         self._books = books
         self._known: OrderedDict[tuple[str, str, int, datetime.date], Known] = OrderedDict()
@@ -98,6 +108,15 @@ class Counter:
             raise RefusedError(503, "not_ready", "no model is served yet", 1)
         return self._house.version(model or names[0])
 
+    def any_version(self) -> Version:
+        """Return the version that looks at records: of the one model, or of the first by name.
+
+        Raises:
+            RefusedError: 503 none is served.
+        """
+        names = self._house.names()
+        return self.version(names[0] if names else None)
+
     def keeps(self, model: str, digest: str) -> bool:
         """Say whether the bundle ``digest`` is still in the repository, so that its advice can be made again."""
         return self._house.keeps(model, digest)
@@ -111,7 +130,7 @@ class Counter:
     async def post(self, content: bytes, lines: Sequence[str] | None, identity: Identity) -> dict[str, Any]:
         """Put posted rows into the record and return what became of them; ``lines``: the sender's, None = all."""
         told = {"store": self.books.record_url, "lines": lines, "now": self.books.now().isoformat()}
-        version = self.version()
+        version = self.any_version()
         async with self.seat(version) as pool:
             taken = await tasks.ask(pool, "post", told, content)
             for line in taken["lines"]:
@@ -151,7 +170,7 @@ class Counter:
         line = await asyncio.to_thread(self.books.visible_line, identity, line_id)
         if line.last is None:
             raise UnknownNameError(f"line {line_id[:64]!r} has no cell day yet; post cell_days as history")
-        version = self.version()
+        version = self.any_version()
         head = await asyncio.to_thread(self.books.ledger.head)
         key = (version.manifest.digest, line_id, line.revision, head.sequence, span)
         if key not in self._saved:
@@ -197,9 +216,13 @@ class Counter:
             raise RefusedError(501, "not_installed", tasks.REMEDY)
         return await tasks.ask(pool, "settle", {"window": wish.window, "prices": wish.prices})
 
-    def round(self, pool: Pool, asked: Round) -> AsyncIterator[Outcome]:
+    async def round(self, pool: Pool, asked: Round) -> AsyncGenerator[Outcome]:
         """Advise every context of ``asked``."""
-        return advise(pool, self.desk.workers, asked, self.books)
+        async with aclosing(advise(pool, self.desk.workers, asked, self.books)) as outcomes:
+            async for outcome in outcomes:
+                found = outcome.recommendation
+                self._on_given("recommendation", "refused" if found is None else found["status"])
+                yield outcome
 
     def modes(self, contexts: Sequence[Values]) -> dict[tuple[str, str], Mode]:
         """Return the mode of every cell of ``contexts`` whose mode was ever set."""
@@ -210,7 +233,7 @@ class Counter:
         """Return a cell's trends and the days of its line that were like the one advised on; none without a record."""
         found = await asyncio.to_thread(self.books.ledger.latest, line_id, cell_id)
         told = {"store": self.books.record_url, "line_id": line_id, "cell_id": cell_id, "days": days}
-        version = self.version()
+        version = self.any_version()
         async with self.seat(version) as pool:
             return await tasks.ask(pool, "card", {**told, **_moved(found, version)})
 
@@ -257,7 +280,7 @@ class Counter:
         """
         books = self.books
         line = await asyncio.to_thread(books.visible_line, identity, line_id)
-        version = self.version()
+        version = self.any_version()
         date = books.decision_date(line, None)
         told = {"store": books.record_url, "line_id": line_id, "date": date.isoformat()}
         async with self.seat(version) as pool:
@@ -277,6 +300,10 @@ class Counter:
 
     async def _settings(self, found: Advised) -> SettingsEntry:
         noted = await asyncio.to_thread(self.books.ledger.records, "settings", found.entry.settings)
+        if not noted:
+            raise RefusedError(
+                409, "settings_gone", "the settings of this advice are gone from the ledger; verify it"
+            )
         return SettingsEntry.model_validate(noted[-1].body)
 
     async def decide(self, decision: Decision, identity: Identity) -> dict[str, Any]:
@@ -302,7 +329,9 @@ class Counter:
         if decision.action == "modify":
             await asyncio.to_thread(books.ledger.require_open, decision.recommendation_id, as_of)
             decision = await self._judged(decision, advice.bundle_digest)
-        return decision_values(await asyncio.to_thread(books.ledger.decide, decision, identity, as_of))
+        taken = await asyncio.to_thread(books.ledger.decide, decision, identity, as_of)
+        self._on_given("decision", decision.action)
+        return decision_values(taken)
 
     async def _judged(self, decision: Decision, digest: str) -> Decision:
         """Return ``decision`` with the value of every lever, once the guard lets it pass."""

@@ -1,7 +1,7 @@
 """Many cells advised at once: spread over the workers, each written into the ledger before it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class Outcome:
     refused: RefusedError | None = None
 
 
-async def advise(pool: Pool, workers: int, asked: Round, books: Books) -> AsyncIterator[Outcome]:
+async def advise(pool: Pool, workers: int, asked: Round, books: Books) -> AsyncGenerator[Outcome]:
     """Yield the outcome of every context as it comes; what was told stands in the ledger.
 
     Ending the iteration early withdraws what has not begun.

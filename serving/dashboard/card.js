@@ -12,7 +12,7 @@ import { leversView } from "./levers.js";
 import { modeView } from "./mode.js";
 import { outcomesView, savingView } from "./outcomes.js";
 import { mayOperate, run } from "./run.js";
-import { changed, draft, lineNow, sketch, state } from "./store.js";
+import { draft, focusOn, lineNow, sketch, state } from "./store.js";
 import { trendsView } from "./trends.js";
 import { constrained, language, reasoned, t } from "./words.js";
 
@@ -151,7 +151,6 @@ export function cardKeys(pressed) {
   const choice = action && document.querySelector(`[data-key="decide-${action}"]`);
   if (!choice || choice.disabled) return false;
   sketch(current().advice.recommendation_id, { action });
-  changed();
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(`[data-key="${action === "modify" ? "lever-0" : "reason"}"]`)?.focus()));
+  focusOn(action === "modify" ? "lever-0" : "reason");
   return true;
 }

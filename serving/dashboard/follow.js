@@ -73,6 +73,6 @@ function outcomeRow(name, expected, value) {
     h("th", { scope: "row" }, named(name), h("small", {}, ` ${unit(expected.unit)}`)),
     h("td", { class: "n" }, amount(expected.recommended, expected.unit)),
     h("td", { class: "n" }, `${amount(expected.lower, expected.unit)} … ${amount(expected.upper, expected.unit)}`),
-    h("td", { class: "n" }, h("b", {}, amount(value, expected.unit)), h("small", {}, ` ${t(inside ? "followed.inside" : "followed.outside")}`)),
+    h("td", { class: "n" }, h("b", {}, amount(value, expected.unit)), h("small", { class: inside ? "" : "attention" }, " ", !inside && icon("finding"), t(inside ? "followed.inside" : "followed.outside"))),
   );
 }

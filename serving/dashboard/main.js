@@ -10,7 +10,7 @@ import { openHelp, singleKeys } from "./help.js";
 import { lineView } from "./line.js";
 import { loadSavings, savingsView } from "./savings.js";
 import { signIn } from "./signin.js";
-import { alarm, changed, drawn, lineNow, refresh, state } from "./store.js";
+import { alarm, changed, drawn, focusOn, lineNow, refresh, state } from "./store.js";
 import { language, speak, t } from "./words.js";
 import { countdown } from "./format.js";
 
@@ -139,7 +139,7 @@ function onKey(event) {
   if (event.key === "Escape" && state.view.cell) {
     const left = state.view.cell;
     location.hash = address(state.view.line);
-    requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(`[data-key="tile-${CSS.escape(left)}"]`)?.focus()));
+    focusOn(`tile-${left}`);
     return;
   }
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !singleKeys()) return;

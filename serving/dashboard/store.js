@@ -34,14 +34,41 @@ export function drawn(draw) {
   listener = draw;
 }
 
+let wanted = "";
+
+/** Redraw, and put the focus on what carries the `data-key`, as soon as it is there. */
+export function focusOn(key) {
+  wanted = key;
+  changed();
+}
+
+const AT_ONCE_MS = 25;
+let [ended, cost] = [0, 0];
+
+/** Plan a redraw. One that takes long, as of a long line on a slow machine, leaves twice its time to the reader. */
 export function changed() {
   if (planned) return;
   planned = true;
-  requestAnimationFrame(() => {
-    planned = false;
-    if (held) waiting = true;
-    else listener();
-  });
+  const rest = cost > AT_ONCE_MS ? Math.min(1000, 2 * cost) - (performance.now() - ended) : 0;
+  if (rest > 0) setTimeout(() => requestAnimationFrame(redraw), rest);
+  else requestAnimationFrame(redraw);
+}
+
+function redraw() {
+  planned = false;
+  if (held) {
+    waiting = true;
+    return;
+  }
+  const began = performance.now();
+  listener();
+  const aim = wanted ? document.querySelector(`[data-key="${CSS.escape(wanted)}"]`) : null;
+  if (aim?.checkVisibility()) {
+    aim.focus();
+    wanted = "";
+  }
+  ended = performance.now();
+  cost = ended - began;
 }
 
 // While a button is held down or a word is being composed nothing is redrawn: the click or the word would be lost.

@@ -55,7 +55,7 @@ function row(cell, widest) {
     { class: cell.cell_id === state.view.cell ? "chosen" : "", onclick: (event) => event.target.closest("a") || (location.hash = target) },
     h("th", { scope: "row" }, h("a", { href: target, "data-key": `row-${cell.cell_id}` }, short(cell))),
     h("td", {}, h("span", { class: `status is-${now}` }, icon(now), t(`state.${now}`))),
-    h("td", { class: "n saving" }, saving ? [intervalBar(saving, widest), h("span", {}, number(saving.mean, measureDigits(worth())))] : "–"),
+    h("td", { class: "n saving" }, saving ? [intervalBar(saving, widest, 70), h("span", {}, number(saving.mean, measureDigits(worth())))] : "–"),
     h("td", { class: "change" }, reason ? h("small", {}, reasonWord(reason)) : changes(cell.advice)),
     h("td", { class: "n extra" }, shownMeasured(cell, "cell_voltage_v")),
     h("td", { class: "n extra" }, shownMeasured(cell, "bath_temperature_c")),

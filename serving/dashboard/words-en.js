@@ -335,7 +335,6 @@ export default {
   "reason.not_identified": "a setpoint's effect not known",
   "reason.weakly_identified": "rests on physics more than on the record",
   "reason.model_error_widened": "intervals widened",
-  "reason.model_error_unsure": "not sure with widened intervals",
   "reason.no_gain": "nothing within reach costs less",
   "reason.too_small": "saving too small",
   "reason.uncertain": "saving not sure enough",

@@ -335,7 +335,6 @@ export default {
   "reason.not_identified": "某设定的作用未知",
   "reason.weakly_identified": "主要依据物理先验",
   "reason.model_error_widened": "区间已放宽",
-  "reason.model_error_unsure": "区间放宽后把握不足",
   "reason.no_gain": "可行范围内没有更低成本的设定",
   "reason.too_small": "节约过小",
   "reason.uncertain": "节约把握不足",

@@ -26,7 +26,7 @@ from serving.ledger.entries import (
 from serving.ledger.schema import SCHEMA
 from serving.ledger.tables import HEAD, RECORDS
 from serving.ports import Identity
-from serving.refusals import RefusedError
+from serving.refusals import RefusedError, UnavailableError
 from serving.schemas import LeverAdvice, Recommendation
 
 _BATCH: Final = 1000
@@ -35,7 +35,7 @@ _MANY: Final = 500
 _LONGEST_SUBJECT: Final = 320
 
 
-class LedgerError(SuperheatError):
+class LedgerError(UnavailableError):
     """The ledger's database does not do what it is asked: nothing was written."""
 
 

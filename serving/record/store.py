@@ -20,13 +20,14 @@ from serving.database import WRITES, open_engine
 from serving.record.plants import plant_from, plant_values
 from serving.record.reading import Row, day_number
 from serving.record.tables import CELLS, LINES, MODES, ROWS, SCHEMA
+from serving.refusals import UnavailableError
 
 _CHUNK: Final = 400
 _SEPARATOR: Final = "\x1f"
 _EPOCH = datetime.date(1970, 1, 1)
 
 
-class RecordError(SuperheatError):
+class RecordError(UnavailableError):
     """The record's database does not do what it is asked: nothing was written."""
 
 

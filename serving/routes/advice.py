@@ -1,13 +1,15 @@
 """The routes of advice: rows in, recommendations out, decisions on them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any, Final
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from features.bundle import Manifest
 from features.errors import InputError, UnknownNameError
@@ -260,32 +262,44 @@ async def _whole(holding: Holding) -> dict[str, Any]:
 
 async def _streamed(request: Request, holding: Holding) -> Response:
     """Return the answer as a stream that begins once nothing about the request as a whole can be refused any more."""
-    seat = holding.counter.seat(holding.version)
-    pool = await seat.__aenter__()
-    try:
+    async with AsyncExitStack() as taken:
+        pool = await taken.enter_async_context(holding.counter.seat(holding.version))
         asked = await while_there(request, holding.round(pool))
-    except BaseException:
-        await seat.__aexit__(None, None, None)
-        raise
+        return Stream(_lines(holding, pool, asked), taken.pop_all())
 
-    async def lines() -> AsyncIterator[bytes]:
+
+async def _lines(holding: Holding, pool: Pool, asked: Round) -> AsyncGenerator[bytes]:
+    found: list[Outcome] = []
+    total = len(asked.contexts)
+    async with aclosing(holding.counter.round(pool, asked)) as outcomes:
+        async for outcome in outcomes:
+            found.append(outcome)
+            told = (
+                {"recommendation": outcome.recommendation}
+                if outcome.recommendation is not None
+                else {"refused": _refused(asked, outcome)}
+            )
+            yield orjson.dumps({"done": len(found), "total": total, **told}) + b"\n"
+    end = {"done": len(found), "total": total, "summary": summary(found, holding.off)}
+    yield orjson.dumps(end) + b"\n"
+
+
+class Stream(StreamingResponse):
+    """Lines of JSON as they come; however it ends, their source is closed and what was held is given back."""
+
+    def __init__(self, source: AsyncGenerator[bytes], held: AsyncExitStack) -> None:
+        """Stream ``source``."""
+        super().__init__(source, media_type=STREAM, headers={"x-accel-buffering": "no"})
+        self._source = source
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
         try:
-            found: list[Outcome] = []
-            total = len(asked.contexts)
-            async for outcome in holding.counter.round(pool, asked):
-                found.append(outcome)
-                told = (
-                    {"recommendation": outcome.recommendation}
-                    if outcome.recommendation is not None
-                    else {"refused": _refused(asked, outcome)}
-                )
-                yield orjson.dumps({"done": len(found), "total": total, **told}) + b"\n"
-            end = {"done": len(found), "total": total, "summary": summary(found, holding.off)}
-            yield orjson.dumps(end) + b"\n"
+            await super().__call__(scope, receive, send)
         finally:
-            await seat.__aexit__(None, None, None)
-
-    return StreamingResponse(lines(), media_type=STREAM, headers={"x-accel-buffering": "no"})
+            await self._source.aclose()
+            await self._held.aclose()
 
 
 def _refused(asked: Round, outcome: Outcome) -> dict[str, Any]:

@@ -122,9 +122,9 @@ def state_of(version: Version | None, modes: list[str]) -> str:
 
 
 def version_or_none(counter: Counter) -> Version | None:
-    """Return the version that advises now; None where there is none, or several models are served."""
+    """Return the version that looks at records now; None where there is none."""
     try:
-        return counter.version()
+        return counter.any_version()
     except RefusedError:
         return None
 
@@ -166,7 +166,7 @@ def set_mode(counter: Counter, identity: Identity, cell_id: str, asked: forms.Mo
             f"cell {cell_id[:64]!r} of line {asked.line_id[:64]!r} is not here, or not yours"
         )
     if asked.levers:
-        known = {lever.name for lever in counter.version().manifest.levers}
+        known = {lever.name for lever in counter.any_version().manifest.levers}
         if unknown := sorted(set(asked.levers) - known):
             raise UnknownNameError(
                 f"the model has no lever {unknown[0]!r}; it has {', '.join(sorted(known))}"

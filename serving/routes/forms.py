@@ -4,9 +4,19 @@ Unknown fields are refused, every number is finite, what is not known is null.
 """
 
 import datetime
+import re
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    model_validator,
+)
 
 from features.layout import TABLES
 from serving.schemas import Estimate, Recommendation
@@ -16,9 +26,24 @@ Id = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,128}$")]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 AdviceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Reason = Annotated[str, Field(max_length=2000)]
-Day = Annotated[datetime.date, Field(ge=datetime.date(1950, 1, 1), le=datetime.date(2200, 12, 31))]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A finite JSON number: neither true nor "0.1" stands for one."""
+
+
+def _written_day(value: object) -> object:
+    """Return ``value`` where it is a day as one writes it; pydantic alone would take seconds since 1970 for one."""
+    if not isinstance(value, str) or re.fullmatch(r"\d{4}-\d{2}-\d{2}", value) is None:
+        raise ValueError("a day is written YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[
+    datetime.date,
+    BeforeValidator(_written_day),
+    Field(ge=datetime.date(1950, 1, 1), le=datetime.date(2200, 12, 31)),
+]
 CellMode = Literal["off", "advise", "approved"]
-Price = Annotated[FiniteFloat, Field(ge=0.0, le=1e6)]
+Price = Annotated[Number, Field(ge=0.0, le=1e6)]
 
 
 class _In(BaseModel):
@@ -33,8 +58,8 @@ class Stuck(_In):
     """An instrument that repeats itself: the signal, its value, and for how many days in a row."""
 
     signal: Literal["cell_voltage_v", "noise_mv", "bath_temperature_c"]
-    value: FiniteFloat
-    days: Annotated[int, Field(ge=1, le=10_000)]
+    value: Number
+    days: Annotated[int, Field(strict=True, ge=1, le=10_000)]
 
 
 class GivenContext(_In):
@@ -43,10 +68,10 @@ class GivenContext(_In):
     line_id: Id
     cell_id: Id
     date: Day
-    features: dict[Id, FiniteFloat | None] | None = None
-    row: Annotated[list[FiniteFloat | None], Field(max_length=10_000)] | None = None
+    features: dict[Id, Number | None] | None = None
+    row: Annotated[list[Number | None], Field(max_length=10_000)] | None = None
     last_reported: Day
-    hours_since_anode_change: Annotated[FiniteFloat, Field(ge=0.0, le=1e6)] | None = None
+    hours_since_anode_change: Annotated[Number, Field(ge=0.0, le=1e6)] | None = None
     stuck: Annotated[list[Stuck], Field(max_length=10)] = []
 
     @model_validator(mode="after")
@@ -64,10 +89,10 @@ class LeverWindow(_In):
     """A lever on offer; what is given may only narrow the bundle's own."""
 
     name: Id
-    low: FiniteFloat | None = None
-    high: FiniteFloat | None = None
-    max_daily_step: FiniteFloat | None = None
-    window: FiniteFloat | None = None
+    low: Number | None = None
+    high: Number | None = None
+    max_daily_step: Number | None = None
+    window: Number | None = None
 
 
 class PriceList(_In):
@@ -144,7 +169,7 @@ class DecisionRequest(_In):
     """What a person makes of a recommendation; levers that modify does not name keep the recommended value."""
 
     action: Literal["accept", "modify", "reject"]
-    levers: Annotated[dict[Id, FiniteFloat], Field(min_length=1, max_length=20)] | None = None
+    levers: Annotated[dict[Id, Number], Field(min_length=1, max_length=20)] | None = None
     reason: Reason = ""
 
     @model_validator(mode="after")

@@ -58,6 +58,7 @@ class Browser:
         self._next = 0
         self._session: str | None = None
         self._answers: dict[int, dict[str, Any]] = {}
+        self.loads = 0
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self._context = self.send("Target.createBrowserContext")["browserContextId"]
@@ -98,6 +99,8 @@ class Browser:
             self._answers[message["id"]] = message
         elif message.get("sessionId") != self._session:
             return
+        elif message["method"] == "Page.loadEventFired":
+            self.loads += 1
         elif message["method"] == "Network.requestWillBeSent":
             self.requests.append(given["request"]["url"])
         elif message["method"] == "Runtime.exceptionThrown":
@@ -132,6 +135,14 @@ class Browser:
     def open(self, url: str) -> None:
         self.send("Page.navigate", url=url)
         self.wait("document.readyState === 'complete'")
+
+    def reload(self) -> None:
+        """Load the page again, its tab's memory kept."""
+        before = self.loads
+        self.send("Page.reload")
+        until = time.monotonic() + _PATIENCE_S
+        while self.loads == before:
+            self._read(until)
 
     def run(self, code: str) -> Any:
         """Return the value of the expression ``code``, awaited."""

@@ -54,6 +54,7 @@ class PageService:
     refuse: list[tuple[int, str, str]] = field(default_factory=list)
     pause_s: float = 0.0
     break_after: int | None = None
+    simulated: bool = True
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
 
     @property
@@ -75,7 +76,7 @@ class PageService:
             raise of_status(404, f"there is no line {line[:64]}")
         return JSONResponse(
             {
-                "simulated": True,
+                "simulated": self.simulated,
                 "currency": "CNY",
                 "date": self.line.today.isoformat(),
                 "model": {
@@ -90,7 +91,7 @@ class PageService:
                         "line_id": LINE,
                         "date": self.line.today.isoformat(),
                         "now": datetime.datetime.now(datetime.UTC).isoformat(),
-                        "simulated": True,
+                        "simulated": self.simulated,
                         "currency": "CNY",
                     }
                 ],

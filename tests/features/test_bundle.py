@@ -43,7 +43,9 @@ from features.plant import Plant
 
 PLANT = Plant("testline", "Asia/Shanghai", 420.0, 40, 60.0, simulated=True)
 LEVERS = default_levers(PLANT)[:2]
-KNOWN = IdentificationInfo("identified", "follows", "it moved", "有响应", 120, 0.6, 90.5)
+KNOWN = IdentificationInfo(
+    "identified", "follows", "it moved", "有响应", 120, 0.6, 90.5, {"energy_kwh_per_t": "follows"}
+)
 
 
 def manifest(files: dict[str, str] | None = None) -> Manifest:

@@ -197,6 +197,23 @@ def test_a_request_keeps_the_version_that_it_was_given(service: tuple[Running, P
     assert (status, orjson.loads(content)["code"]) == (410, "expired")
 
 
+def test_sigterm_lets_a_round_end(tmp_path: Path) -> None:
+    flags = ("--bundle", str(advising_bundle()), "--models-dir", str(tmp_path / "models"), "--insecure-local")
+    limits = ("--advice-workers", "1", "--drain-s", "0.2", "--leave-s", "30")
+    with serving(*flags, *limits, program=str(PROGRAM)) as running:
+        link = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+        cells = [f"slow-d{i}" for i in range(8)]
+        link.request("POST", "/v1/recommendations", body(*cells), {"accept": "application/x-ndjson"})
+        answer = link.getresponse()
+        told = [orjson.loads(answer.readline())]
+        running.terminate()
+        told += [orjson.loads(line) for line in answer.read().splitlines()]
+        link.close()
+        assert [line["done"] for line in told] == [*range(1, 9), 8]
+        assert told[-1]["summary"]["moved"] == 8
+        assert running.process.wait(timeout=60) == 0
+
+
 # Without the search extra.
 
 

@@ -402,6 +402,14 @@ def test_the_next_day_expires_what_is_not_decided(tmp_path: Path) -> None:
         assert "stuck" in codes["L1-002"]
 
 
+def test_advice_is_counted(service: Advising) -> None:
+    service.one("L1-002")
+    told = {"authorization": f"Bearer {service.keys['viewer']}"}
+    text = service.running.get("/metrics", headers=told)[2].decode()
+    counted = [line for line in text.splitlines() if line.startswith("superheat_advice_total{")]
+    assert any('result="move"' in line and float(line.rpartition(" ")[2]) >= 1 for line in counted)
+
+
 def test_a_second_call_is_quick(service: Advising) -> None:
     took = []
     for _ in range(6):

@@ -65,7 +65,7 @@ def test_the_key_stays_in_its_tab(page: Browser, service: PageService) -> None:
     sign_in(page, service)
     page.wait("document.querySelector('.tile')")
     assert page.run("JSON.stringify(Object.entries(localStorage))").find(OPERATOR) < 0
-    page.open(service.url)
+    page.reload()
     page.wait("document.querySelector('.tile')")
     page.click('[data-key="sign-out"]')
     page.wait("document.querySelector('#key')")
@@ -264,7 +264,7 @@ def test_a_refused_decision_loses_nothing(page: Browser, service: PageService) -
     assert "the service is full" in page.text(".alert")
     assert "request_id" in page.text(".alert")
     assert page.run("document.querySelector('[data-key=reason]').value").endswith("too cold")
-    page.open(service.url + "#/L1/cell/L1-003")
+    page.reload()
     page.wait("document.querySelector('[data-key=reason]')?.value.endsWith('too cold')")
     page.click('[data-key="record"]')
     page.wait("document.querySelector('.decided q')")
@@ -387,6 +387,16 @@ def test_a_tablet_has_room_for_the_finger(page: Browser, service: PageService) -
         page.run(f"location.hash = {json.dumps(view)}")
         page.wait(f"document.querySelector({json.dumps(ready)})")
         assert page.run(wide), view
+
+
+def test_only_simulated_data_are_called_so(page: Browser, service: PageService) -> None:
+    service.simulated = False
+    sign_in(page, service)
+    open_card(page)
+    assert not page.run("document.querySelector('.simulated')")
+    service.simulated = True
+    page.reload()
+    page.wait("document.querySelectorAll('.simulated').length === 2")
 
 
 def test_who_may_not_decide_is_told_so(page: Browser, service: PageService) -> None:

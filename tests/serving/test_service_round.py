@@ -12,6 +12,7 @@ import pytest
 from serving.ledger.advice import replay
 from serving.predictor import Predictor
 from tests.fakes.advising_service import Advising, advising
+from tests.fakes.browser import CHROMIUM, chromium
 from tests.fakes.lived_line import SAVES, LivedLine, model, path_of
 
 CELLS, MOVED, BEFORE, AFTER = 16, 6, 45, 23
@@ -152,3 +153,48 @@ def test_errors_widen_what_is_said_or_silence_it(lived: tuple[Round, Advising], 
         assert around["upper"] - around["recommended"] == pytest.approx(factor * reach / 1.5, rel=1e-6)
         assert (silent["status"], silent["levers"], silent["saving"]) == ("abstain", [], None)
         assert silent["reasons"][0]["code"] == "model_error"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+def test_the_page_shows_it_all_in_a_browser(lived: tuple[Round, Advising]) -> None:
+    """The page on the real service: signed in, the line advised, a card opened and accepted, savings and health read."""
+    _, service = lived
+    with chromium() as new_page:
+        page = new_page()
+        page.open(f"http://127.0.0.1:{service.running.port}/#/L1")
+        page.click("#key")
+        page.type(service.keys["operator"])
+        page.press("Enter")
+        page.wait(f"document.querySelectorAll('.tile:not(.gap)').length === {CELLS}")
+        assert "SIMULATED" in page.text("#top")
+        page.click('[data-key="run"]')
+        done = f"document.querySelector('.run').innerText.includes('{CELLS} / {CELLS}')"
+        page.wait(f"{done} && document.querySelector('.run .primary')", 60)
+        with service.ledger as ledger:
+            stands = {one.recommendation.cell_id: one.recommendation for one in ledger.latest("L1")}
+        cell = next(cell for cell, advice in sorted(stands.items()) if advice.status == "move")
+        page.click(f'[data-key="tile-{cell}"]')
+        page.wait("document.querySelectorAll('svg.curve').length && document.querySelector('svg.trend')", 30)
+        assert "set voltage" in page.text(".card-pane")
+        page.press("a")
+        page.wait("document.activeElement.dataset.key === 'reason'")
+        page.click('[data-key="record"]')
+        page.wait("document.querySelector('.decided')")
+        with service.ledger as ledger:
+            (decided,) = ledger.decisions(stands[cell].recommendation_id)
+        assert (decided.decision.action, decided.record.content.subject.split("/")[0]) == (
+            "accept",
+            "operator",
+        )
+        page.run("location.hash = '#/L1/savings'")
+        page.wait("document.querySelector('svg.pairs')", 30)
+        assert f"{0.04 * SAVES:.0f}" in page.text(".report")
+        page.run("location.hash = '#/L1/health'")
+        page.wait("document.querySelector('.report .panel table')", 30)
+        shown = page.text()
+        assert not [slip for slip in ("⟦", "undefined", "NaN") if slip in shown]
+        assert not [
+            url for url in page.requests if str(service.running.port) not in url and url[:5] != "data:"
+        ]
+        assert not page.complaints
+        page.close()

@@ -32,7 +32,7 @@ def saving() -> FakeBundle:
 def graded(made: FakeBundle, **grades: str) -> FakeBundle:
     """The same bundle, with another grade of some levers."""
     told = {
-        name: IdentificationInfo(grade, "nothing_follows", "Nothing followed.", "无响应。", 99, 0.5, 60.0)  # type: ignore[arg-type]
+        name: IdentificationInfo(grade, "nothing_follows", "Nothing followed.", "无响应。", 99, 0.5, 60.0, {})  # type: ignore[arg-type]
         for name, grade in grades.items()
     }
     levers = tuple(
@@ -96,4 +96,4 @@ def test_the_grade_is_part_of_the_bundles_identity(saving: FakeBundle) -> None:
     blind = graded(saving, alf3_dose_kg_d="not_identified")
     assert blind.manifest.digest != saving.manifest.digest
     with pytest.raises(ValueError, match="gives no reason"):
-        IdentificationInfo("weak", "", "text", "文", 1, 0.5, 1.0)
+        IdentificationInfo("weak", "", "text", "文", 1, 0.5, 1.0, {})

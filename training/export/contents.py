@@ -151,4 +151,5 @@ def _identification(told: LeverAssessment) -> IdentificationInfo:
         moves=moves.moves,
         own_share=round(moves.own_share, 6),
         effective_moves=round(moves.effective, 3),
+        outcomes={entry.outcome: entry.finding.code for entry in told.outcomes},
     )

@@ -93,22 +93,23 @@ def residuals(
     parted = replace(parts, gap_d=max(parts.gap_d, horizon_d)).parted(moves.cell, moves.date)
     day = line_days(moves.date)
 
-    def left(name: str, values: Floats, learner: Learner) -> Floats:
+    def left(name: str, values: Floats, learner: Learner, seen: Floats) -> Floats:
         if progress is not None:
             progress(name)
-        rest = values - out_of_fold(moves.seen, values, parted, learner)
+        rest = values - out_of_fold(seen, values, parted, learner)
         return less_line_day(rest, day, np.isfinite(rest))
 
-    def each(values: Floats, learner: Learner) -> Floats:
-        return np.stack(
-            [left(name, column, learner) for name, column in zip(moves.levers, values.T, strict=True)], axis=1
-        )
-
+    # An instrument may know more than the outcome's model: only the operators' rule sees the whole day.
+    levers = list(enumerate(moves.levers))
+    own = [left(name, moves.move[:, at], told.rule, moves.seen_of(name)) for at, name in levers]
+    held = [left(name, moves.held[:, at], told.held, moves.seen) for at, name in levers]
     return Residuals(
         moves=moves,
-        own=each(moves.move, told.rule),
-        held=each(moves.held, told.held),
-        left={name: left(name, rows.y[name], told.outcome) for name in OUTCOMES if name in rows.y},
+        own=np.stack(own, axis=1),
+        held=np.stack(held, axis=1),
+        left={
+            name: left(name, rows.y[name], told.outcome, moves.seen) for name in OUTCOMES if name in rows.y
+        },
     )
 
 

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.lever_effects import expected_slope
 from training.rows import Rows
 from training.structures import Bools, Floats, Ints
 
 MORNING = ("bath_temperature_c", "metal_level_mm")
 """Read on the morning round before setpoints are set, and written into the same day's row."""
 NOISE = "noise_mv"
-"""Operators see the night's noise, the record holds the day's mean.
-
-What physics expects a move itself to do to the day's noise is taken off, and the rest stands for what they saw.
-"""
+"""Operators see the night's noise, the record holds the day's mean: it stands for what they saw, where a move of the
+lever cannot have made it."""
 SLOW: frozenset[str] = frozenset({"alf3_dose_kg_d", "tap_target_kg"})
 """Levers that act through a stock (the bath's AlF3, the metal pad): what is set on a day acts from then on.
 
@@ -41,6 +38,7 @@ class Moves:
             lever that acts through a stock, each day counts by the days that are left of the horizon.
         seen: (n, p) what the operators had before them; NaN = not known.
         names: (p,) its columns.
+        after: (n, q) readings of the whole day: seen too where the lever acts too slowly to have made them.
         cell, date: (n,) keys.
     """
 
@@ -49,8 +47,13 @@ class Moves:
     held: Floats
     seen: Floats
     names: tuple[str, ...]
+    after: Floats
     cell: Ints
     date: NDArray[np.datetime64]
+
+    def seen_of(self, lever: str) -> Floats:
+        """Return (n, p) or (n, p + q): what stands for all that the operators of ``lever`` had before them."""
+        return np.concatenate([self.seen, self.after], axis=1) if lever in SLOW else self.seen
 
     @property
     def fortnight(self) -> Ints:
@@ -67,12 +70,11 @@ def moves_of(rows: Rows, horizon_d: int) -> Moves:
     own = {column for place in rows.levers for column in (place.value, place.move)}
     kept = [column for column in range(rows.z.shape[1]) if column not in own]
     seen, names = [rows.z[:, kept]], [rows.names[column] for column in kept]
-    for signal in (*MORNING, NOISE):
+    for signal in MORNING:
         if f"{signal}_last" in rows.names:
-            last = rows.z[:, rows.column(f"{signal}_last")]
-            done = _own_noise(rows) if signal == NOISE else 0.0
-            seen.append((grid.at(last, 1) - last - done)[:, None])
+            seen.append(grid.change(rows, f"{signal}_last"))
             names.append(f"{signal}_same_day")
+    after = grid.change(rows, f"{NOISE}_last") if f"{NOISE}_last" in rows.names else np.zeros((len(rows), 0))
     held = [
         grid.mean_ahead(rows.z[:, place.value], _weights(place.name, horizon_d)) - rows.z[:, place.reference]
         for place in rows.levers
@@ -83,6 +85,7 @@ def moves_of(rows: Rows, horizon_d: int) -> Moves:
         held=np.stack(held, axis=1),
         seen=np.concatenate(seen, axis=1),
         names=tuple(names),
+        after=after,
         cell=rows.cell,
         date=rows.date,
     )
@@ -111,6 +114,11 @@ class _Grid:
         found = np.where(inside, self.index[np.where(inside, later, 0), self.cell], -1)
         return np.where(found >= 0, values[found], np.nan)
 
+    def change(self, rows: Rows, column: str) -> Floats:
+        """Return (n, 1): the day's own value of a ``column`` of last values, less the one before it."""
+        last = rows.z[:, rows.column(column)]
+        return (self.at(last, 1) - last)[:, None]
+
     def mean_ahead(self, values: Floats, weight: Floats) -> Floats:
         """Return the mean (n,) of ``values`` over a row's own day and the days after it, weighted by ``weight`` (h,)."""
         ahead = np.stack([self.at(values, day) for day in range(len(weight))])
@@ -119,16 +127,6 @@ class _Grid:
         total = weight @ np.where(known, ahead, 0.0)
         enough = known.sum(axis=0) >= _KNOWN_SHARE * len(weight)
         return np.where(enough, total / np.maximum(share, 1e-12), np.nan)
-
-
-def _own_noise(rows: Rows) -> Floats:
-    """Return (n,) what physics expects the day's moves themselves to do to the day's mean noise [mV]."""
-    done = np.zeros(len(rows))
-    for place in rows.levers:
-        effect = None if place.name in SLOW else expected_slope("mean_noise_mv", place.name)
-        if effect is not None:
-            done += effect.mean * rows.z[:, place.move]
-    return done
 
 
 def _weights(lever: str, horizon_d: int) -> Floats:

@@ -4,10 +4,11 @@
 
 ``own`` is the instrument: what was set beyond the rule. What it did to the mean setpoint over the horizon counts, not
 the move, because a move is partly taken back within the week; and all levers are solved together, because the
-operators answer a move of one with a move of another, while an effect is asked for with the others held. Partially
-linear instrumental regression with both
-nuisances partialled out: Chernozhukov et al., "Double/debiased machine learning for treatment and structural
-parameters", Econometrics Journal 21 (2018), C1-C68, section 4.2. Errors are clustered by cell and by fortnight.
+operators answer a move of one with a move of another, while an effect is asked for with the others held.
+
+Partially linear instrumental regression with both nuisances partialled out: Chernozhukov et al., "Double/debiased
+machine learning for treatment and structural parameters", Econometrics Journal 21 (2018), C1-C68, section 4.2. Errors
+are clustered by cell and by fortnight.
 """
 
 import math

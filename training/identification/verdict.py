@@ -1,9 +1,9 @@
 """Identified, weak or not identified: the rules, and the sentence that goes with each.
 
-A lever is identified where moving it on its own visibly moved something, in a direction that physics allows. It is
-*not* where it never moved, moved only as the rule told, moved without anything following although this record would
-show it, or where what followed is what physics forbids: then somebody moved it *because* of the outcome. Between the
-two it is weak: it moved, physics expects an effect, and the record is too noisy to show it.
+A lever is identified where moving it on its own visibly moved something that a move is priced by, in a direction that
+physics allows. It is *not* where it never moved, moved only as the rule told, moved without anything following although this record would
+show it, or where what followed is what physics forbids: then somebody moved it *because* of the outcome. Between
+the two it is weak: it moved, physics expects an effect, and the record is too noisy to show it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,6 +94,15 @@ def lever_finding(moves: OwnMoves, outcomes: Sequence[OutcomeFinding]) -> Findin
     right = [entry for entry in followed if entry.finding.code == "follows"]
     if right:
         names, names_zh = _names(right)
+        priced = [entry for entry in told if entry.outcome in TARGETS]
+        if priced and not any(entry in right for entry in priced):
+            return Finding(
+                "weak",
+                "price_unknown",
+                f"Moved on its own, it visibly moved {names}; what it does to energy or carbon does not show and rests"
+                " on physics.",
+                f"其自主调整明显影响{names_zh}；但对电耗或碳耗的影响尚未显现，仅依据物理先验。",
+            )
         return Finding(
             "identified",
             "follows",
