@@ -165,6 +165,28 @@ def savings(
         table.write_json(json)
 
 
+@app.command("savings-twin")
+def savings_twin(
+    cells: Annotated[int, typer.Option(help="Cells in the line.", min=8)] = 40,
+    draws: Annotated[int, typer.Option(help="Draws.", min=1)] = 60,
+    seed: options.Seed = 7,
+    json: options.Json = None,
+) -> None:
+    """Move cells of the virtual potline and hold verified savings against the same line without the moves.
+
+    Reads nothing. Costs about five seconds a draw.
+    """
+    from experiments.bench.savings_twin import run
+    from experiments.progress import Stages
+
+    shown = options.console()
+    with Stages(1, shown).stage("Living twice and verifying") as meter:
+        table = run(cells, draws=draws, seed=seed, meter=meter)
+    table.print(shown)
+    if json is not None:
+        table.write_json(json)
+
+
 @app.command("serve")
 def serve(
     bundle: Annotated[Path, typer.Option(help="The bundle that is served.")] = options.DEFAULT_OUT / "bundle",
@@ -226,28 +248,6 @@ def serve_proof(
         seed=seed,
     )
     table = run(bundle, effort)
-    table.print(shown)
-    if json is not None:
-        table.write_json(json)
-
-
-@app.command("savings-twin")
-def savings_twin(
-    cells: Annotated[int, typer.Option(help="Cells in the line.", min=8)] = 40,
-    draws: Annotated[int, typer.Option(help="Draws.", min=1)] = 60,
-    seed: options.Seed = 7,
-    json: options.Json = None,
-) -> None:
-    """Move cells of the virtual potline and hold verified savings against the same line without the moves.
-
-    Reads nothing. Costs about five seconds a draw.
-    """
-    from experiments.bench.savings_twin import run
-    from experiments.progress import Stages
-
-    shown = options.console()
-    with Stages(1, shown).stage("Living twice and verifying") as meter:
-        table = run(cells, draws=draws, seed=seed, meter=meter)
     table.print(shown)
     if json is not None:
         table.write_json(json)
