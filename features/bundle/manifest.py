@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
 from features.bundle.encoding import build, canonical, plain, sha256
@@ -336,7 +337,7 @@ class Manifest:
                 return outcome
         raise KeyError(f"bundle {self.name} has no outcome {name!r}")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything but ``created``: the bundle's identity."""
         values = _plain(self)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
+import orjson
+
 from features.errors import SuperheatError, UnknownNameError
 from serving.advising import tasks
 from serving.advising.books import Books
@@ -73,6 +75,7 @@ class Counter:
         self.desk = desk
         self._books = books
         self._known: OrderedDict[tuple[str, str, int, datetime.date], Known] = OrderedDict()
+        self._settled: OrderedDict[tuple[str, bytes], Values] = OrderedDict()
         self._looked: set[tuple[str, str, int]] = set()
         self._saved: OrderedDict[tuple[str, str, int, int, Span], dict[str, Any]] = OrderedDict()
 
@@ -206,15 +209,21 @@ class Counter:
                 await self._judge_errors(pool, version, line)
         return [self.books.watch.counted_in(version.manifest.digest, context) for context in contexts]
 
-    async def settle(self, pool: Pool, wish: Wish) -> Values:
-        """Return the settings' entry of a wish.
+    async def settle(self, pool: Pool, digest: str, wish: Wish) -> Values:
+        """Return the settings' entry of a wish on the bundle ``digest``.
 
         Raises:
             RefusedError: 422 it is wider than the bundle, 501 the search extra is missing.
         """
         if not can_search():
             raise RefusedError(501, "not_installed", tasks.REMEDY)
-        return await tasks.ask(pool, "settle", {"window": wish.window, "prices": wish.prices})
+        told = {"window": wish.window, "prices": wish.prices}
+        key = (digest, orjson.dumps(told, option=orjson.OPT_SORT_KEYS))
+        if key not in self._settled:
+            self._settled[key] = await tasks.ask(pool, "settle", told)
+            while len(self._settled) > _KEPT:
+                self._settled.popitem(last=False)
+        return self._settled[key]
 
     async def round(self, pool: Pool, asked: Round) -> AsyncGenerator[Outcome]:
         """Advise every context of ``asked``."""

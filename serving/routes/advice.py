@@ -175,7 +175,9 @@ class Holding:
             None if window is None else [lever.model_dump() for lever in window],
             None if prices is None else prices.model_dump(exclude_none=True),
         )
-        return Round(on, await self.counter.settle(pool, wish), self.identity, modes)
+        return Round(
+            on, await self.counter.settle(pool, self.version.manifest.digest, wish), self.identity, modes
+        )
 
     async def _contexts(self, pool: Pool) -> list[Values]:
         if self.asked.contexts is not None:

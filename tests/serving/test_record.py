@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 import serving.record
@@ -19,6 +21,7 @@ from features.errors import InputError, SettingsError, UnknownNameError
 from features.history import History
 from features.layout import TABLES
 from features.recipe import Recipe
+from features.signals import Signal
 from features.tables.contract import ROW, SOURCE, Circumstances
 from features.tables.contract import check as check_frame
 from features.tables.history import history as batch_history
@@ -337,6 +340,73 @@ def test_bodies_that_are_none(store: RecordStore, body: bytes, words: str) -> No
 def test_an_empty_post_says_so(store: RecordStore) -> None:
     with pytest.raises(InputError, match="none of 0 rows"):
         put(store, {})
+
+
+def test_two_lines_in_one_post_are_two_records(store: RecordStore, tmp_path: Path) -> None:
+    """Lots enter each line that the post names; everything else its own."""
+    rows = rows_of(samples(), cells=4, days=30)
+    split: dict[str, dict[str, list[Any]]] = {"L1": {}, "L2": {}}
+    for table, mine in rows.items():
+        for row in mine:
+            line = "L2" if row.get("cell_id", "") > "L1-002" else "L1"
+            if table in ("lots", "meters"):
+                for name in split:
+                    own = row if table == "lots" else {**row, "line_id": name}
+                    split[name].setdefault(table, []).append(own)
+            else:
+                split[line].setdefault(table, []).append({**row, "line_id": line})
+    tables = {name: [*split["L1"][name], *split["L2"][name]] for name in rows if name != "lots"}
+    answer = put(store, posted({**tables, "lots": rows["lots"]}))
+    assert (answer["lines"], answer["cells"]) == (["L1", "L2"], 4)
+    assert answer["accepted"]["lots"] == 2 * len(rows["lots"])
+    for line, own_rows in split.items():
+        with RecordStore(f"sqlite:///{tmp_path / line}.db") as alone:
+            put(alone, posted(own_rows))
+            one = history_of(alone.values(line, TABLES), alone.line(line).plant)
+        same(one, history_of(store.values(line, TABLES), store.line(line).plant))
+    with pytest.raises(RefusedError, match="not yours"):
+        put(store, tables, lines=["L1"])
+
+
+def test_a_plants_own_sensor_becomes_a_feature(store: RecordStore) -> None:
+    sensor = Signal(
+        "shell_temperature_c", "degC", "shell temperature", "槽壳温度", 50, 500, "measured", "plant"
+    )
+    rows = rows_of(samples(), cells=2, days=10)
+    for at, row in enumerate(rows["cell_days"]):
+        row["shell_temperature_c"] = 250.0 + at % 7
+    rows["cell_days"][5]["shell_temperature_c"] = 900.0
+    body = json.dumps(posted(rows)).encode()
+    answer = take(body, store, None, (sensor,), NOW)
+    assert [(f["column"], f["code"]) for f in answer["quarantined"]] == [("shell_temperature_c", "range")]
+    history = history_of(store.values("L1", TABLES), store.line("L1").plant, (sensor,))
+    recipe = Recipe.for_signals(history.available(), LEVERS, history.sensors)
+    table = recipe.today(history)
+    assert np.isfinite(table.column("shell_temperature_c_last")).all()
+    # Without a model that reads it, it is a column that nobody knows.
+    with pytest.raises(InputError, match="not a column"):
+        put(store, {"cell_days": rows["cell_days"]})
+
+
+_VALUES = (
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | st.just("2024-01-02")
+)
+_COLUMNS = st.sampled_from(
+    sorted({name for layout in TABLES.values() for name in layout.columns} | {"colour"})
+)
+_ROWS = st.lists(st.dictionaries(_COLUMNS, _VALUES, max_size=6) | _VALUES, max_size=6)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(TABLES)), _ROWS, max_size=3))
+def test_whatever_is_posted_every_row_enters_or_is_named(rows: dict[str, list[Any]]) -> None:
+    checked = check(rows, Around({"L1": samples().plant}, NOW, line="L1"))
+    for table, sent in rows.items():
+        entered = {row.place for row in checked.rows[table]}
+        named = {fault.row for fault in checked.faults if fault.table == table}
+        assert entered | named == set(range(len(sent)))
+        assert not entered & named
+        for row in checked.rows[table]:
+            json.dumps(row.values, allow_nan=False)
 
 
 def test_modes_are_kept(store: RecordStore) -> None:
