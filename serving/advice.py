@@ -18,7 +18,7 @@ from serving.context import Context
 from serving.guard import PRACTICE, error_reason, pin_reasons
 from serving.limits import Limit
 from serving.reasons import reason
-from serving.savings import Pricing, cost_saving, saving
+from serving.savings import Pricing, cost_saving, in_one_horizon, saving
 from serving.schemas import (
     Estimate,
     Expected,
@@ -174,11 +174,15 @@ class Author:
         pricing = judged.pricing or Pricing({})
         energy = saving(judged.outputs, _ENERGY, self.confidence) if self._predicts(_ENERGY) else None
         anode = saving(judged.outputs, _ANODE, self.confidence) if self._predicts(_ANODE) else None
+        cost = cost_saving(judged.outputs, pricing, self.confidence)
         return Saving(
             energy_kwh_per_t=_written(energy) or _NOTHING,
             net_anode_kg_per_t=_written(anode),
-            cost_per_t=_written(cost_saving(judged.outputs, pricing, self.confidence)) or _NOTHING,
+            cost_per_t=_written(cost) or _NOTHING,
             currency=self.currency,
+            cost_in_one_horizon=None
+            if cost is None
+            else _written(in_one_horizon(cost, judged.outputs, pricing)),
         )
 
     def _predicts(self, name: str) -> bool:

@@ -24,6 +24,6 @@ def confounding(
     what physics expects and what the bundle says; a verdict with its reason; and the smallest safe test that would
     settle it. Writes to --out. Costs about two minutes for 30 cells x 400 days.
     """
-    from experiments.confounding.job import ConfoundingJob, run
+    from experiments.confounding_job import ConfoundingJob, run
 
     run(ConfoundingJob(data, out, mapping, bundle, seed), options.console())

@@ -80,7 +80,9 @@ def verify(
     """Return what the moves of ``accepted`` saved on the line that ``history`` holds; see :func:`verified_savings`."""
     cells = [str(cell) for cell in history.cell_ids]
     origin = history.dates[0] if len(history.dates) else np.datetime64("1970-01-01", "D")
-    blocks = blocks_of(accepted.moves, cells, origin, settings)
+    # What was moved before the record begins cannot be told, nor counted.
+    moves = [move for move in accepted.moves if np.datetime64(move.date, "D") >= origin]
+    blocks = blocks_of(moves, cells, origin, settings)
     done = [block for block in blocks if block.window.last < len(history.dates)]
     waiting = (
         len(accepted.waiting)

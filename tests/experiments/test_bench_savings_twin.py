@@ -24,9 +24,9 @@ def test_only_the_moved_cells_are_moved(pair: Twins) -> None:
     for own, still in zip(pair.lived, pair.otherwise, strict=True):
         settings = [day.cell_days["set_voltage_v"][others] for day in (own, still)]
         np.testing.assert_array_equal(*settings)
-    # Neighbours exchange heat, so the others feel the moved ones a little, and now and then an event falls otherwise.
-    pairs = [[day.truth["energy_kwh_per_t"][others] for day in days] for days in (pair.lived, pair.otherwise)]
-    assert np.median(np.abs(np.subtract(*pairs))) < 10.0
+    # Neighbours exchange heat: the others feel the moved ones, a little at first.
+    pairs = [days[0].truth["energy_kwh_per_t"][others] for days in (pair.lived, pair.otherwise)]
+    assert np.abs(np.subtract(*pairs)).max() < 10.0
     first = (
         pair.lived[0].cell_days["set_voltage_v"][moved] - pair.otherwise[0].cell_days["set_voltage_v"][moved]
     )

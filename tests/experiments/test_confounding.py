@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.confounding import job as job_module
+from experiments import confounding_job as job_module
 from experiments.confounding.content import ConfoundingReport
 from experiments.confounding.dml import by_doubleml
-from experiments.confounding.job import JSON, PAGE, ConfoundingJob
 from experiments.confounding.numbers import number
 from experiments.confounding.planted import plant_dial
 from experiments.confounding.switchback import Ground, propose, signs
 from experiments.confounding.truth import STEP, true_slopes
+from experiments.confounding_job import JSON, PAGE, ConfoundingJob
 from experiments.simulator.oracle import mature
 from experiments.simulator.potline import Potline
 from features.errors import UnknownNameError

@@ -224,6 +224,14 @@ def test_a_cell_without_a_baseline_is_left_out_and_told() -> None:
     assert found.note.code == "partly"
 
 
+def test_what_was_moved_before_the_record_begins_is_left_alone() -> None:
+    line = fake.lower_voltage(fake.quiet_line(), list(CELLS), START, 0.05)
+    before = Move("c20", fake.day(0) - datetime.timedelta(days=4), 1, fake.saves(80.0))
+    found = told(line, before, *moves_of(CELLS, START))
+    assert found.line == told(line, *moves_of(CELLS, START)).line
+    assert next(cell for cell in found.cells if cell.cell_id == "c20").cell_days == 0
+
+
 def test_net_anode_waits_for_butts_that_burnt_under_the_move() -> None:
     bare = fake.quiet_line(cells=20, days=190)
     early = fake.with_anodes(fake.quiet_line(cells=20, days=START + 20), {})
