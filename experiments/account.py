@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from experiments import evidence, figures
-from experiments.bench.table import installed_versions, this_machine
+from experiments.machine import installed_versions, this_machine
 from experiments.prepare import Prepared
 from experiments.progress import Meter
 from experiments.report.content import ReportContent

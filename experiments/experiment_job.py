@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from experiments.bench.table import BenchMeta, BenchTable, usable_cores
+from experiments.bench.table import BenchMeta, BenchTable
 from experiments.closed_loop.build import Workbench
 from experiments.closed_loop.compare import ArmRow, Kept
 from experiments.closed_loop.definition import Definition
 from experiments.closed_loop.home import workbench
 from experiments.closed_loop.page import page
 from experiments.closed_loop.run import Ran, run
+from experiments.machine import usable_cores
 from experiments.progress import Stages
 from features.errors import InputError
 from training.tracking import Tracker

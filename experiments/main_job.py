@@ -9,8 +9,8 @@ from rich.console import Console
 
 from experiments.account import About, report_content, summarise
 from experiments.advise import advise_all, as_rows, show, write_recommendations
-from experiments.bench.table import usable_cores
 from experiments.logbook import Logbook
+from experiments.machine import usable_cores
 from experiments.output import MARK, check_replaceable, fresh_result
 from experiments.prepare import Prepared, prepare, read_record
 from experiments.progress import Stages

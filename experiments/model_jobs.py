@@ -10,8 +10,9 @@ from typing import Final, Literal
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from experiments.bench.table import BenchMeta, BenchTable, usable_cores
+from experiments.bench.table import BenchMeta, BenchTable
 from experiments.logbook import Logbook
+from experiments.machine import usable_cores
 from experiments.main_job import MODEL_NAME, export, model_name, train, training_settings
 from experiments.output import fresh_result
 from experiments.prepare import Prepared, prepare, read_record

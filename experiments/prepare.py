@@ -9,13 +9,13 @@ import numpy as np
 
 from experiments.progress import Meter
 from features.history import History
+from features.labels import label_table
 from features.levers import LEVER_NAMES, choose_levers, operating_window
 from features.recipe import Recipe
 from features.tables.history import column_arrays, history
 from features.tables.ingest import IngestResult, examine
 from features.tables.store import Tables, plant_toml
 from training.inputs import TrainingInputs
-from training.labels import label_table
 
 
 @dataclass(frozen=True)

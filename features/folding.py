@@ -63,8 +63,11 @@ class _Frame:
         return np.full(self.shape, np.nan)
 
 
-def fold(tables: Mapping[str, Columns], plant: Plant) -> Folded:
+def fold(tables: Mapping[str, Columns], plant: Plant, through: np.datetime64 | None = None) -> Folded:
     """Return the folded arrays of ``tables``, each a mapping of column name to array.
+
+    The calendar ends with the last day of ``cell_days``, or at ``through`` where that is later: days on which nothing
+    was reported are days too.
 
     Raises:
         ContractError: ``cell_days`` or a key column of it is missing, empty, or a key occurs twice.
@@ -72,7 +75,7 @@ def fold(tables: Mapping[str, Columns], plant: Plant) -> Folded:
     days = tables.get("cell_days")
     if days is None or any(name not in days for name in _KEYS) or not len(days["date"]):
         raise ContractError(f"history: cell_days with the columns {', '.join(_KEYS)} is needed; give it")
-    frame = _frame(days, plant)
+    frame = _frame(days, plant, through)
     signals = _cell_days(frame, days)
     if (taps := tables.get("taps")) is not None:
         signals |= _taps(frame, taps, _reported(frame, days))
@@ -129,10 +132,11 @@ def _numbers(column: NDArray[Any]) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _frame(days: Columns, plant: Plant) -> _Frame:
+def _frame(days: Columns, plant: Plant, through: np.datetime64 | None) -> _Frame:
     pairs = sorted(set(zip(_text(days["line_id"]).tolist(), _text(days["cell_id"]).tolist(), strict=True)))
     dates = np.asarray(days["date"], dtype="datetime64[D]")
-    calendar = np.arange(dates.min(), dates.max() + np.timedelta64(1, "D"))
+    last = dates.max() if through is None else max(dates.max(), through.astype("datetime64[D]"))
+    calendar = np.arange(dates.min(), last + np.timedelta64(1, "D"))
     return _Frame(
         np.array([cell for _, cell in pairs], dtype=np.str_),
         np.array([line for line, _ in pairs], dtype=np.str_),

@@ -70,17 +70,22 @@ class History:
 
     @classmethod
     def from_columns(
-        cls, tables: Mapping[str, Columns], plant: Plant, sensors: Sequence[Signal] = ()
+        cls,
+        tables: Mapping[str, Columns],
+        plant: Plant,
+        sensors: Sequence[Signal] = (),
+        through: np.datetime64 | None = None,
     ) -> "History":
         """Fold the canonical tables, each a mapping of column name to array, into a History.
 
         Text columns hold str, ``date`` columns datetime64 days, time columns naive datetime64 in UTC (NaT = not
-        yet), signal columns float64. Only ``cell_days`` is needed for the arrays, ``taps`` for production.
+        yet), signal columns float64. Only ``cell_days`` is needed for the arrays, ``taps`` for production. ``through``
+        extends the calendar beyond the last report.
 
         Raises:
             ContractError: ``cell_days`` or one of its key columns is missing, or a key occurs twice.
         """
-        folded = fold(tables, plant)
+        folded = fold(tables, plant, through)
         return cls(
             folded.cell_ids,
             folded.line_ids,

@@ -34,6 +34,15 @@ def default_levers(plant: Plant) -> tuple[Lever, ...]:
     return tuple(_lever(name, spec, plant) for name, spec in _parameters()["levers"].items())
 
 
+def resolutions() -> Mapping[str, float]:
+    """Return lever -> grid step, in its unit: how finely a plant sets it.
+
+    >>> resolutions()["set_voltage_v"]
+    0.002
+    """
+    return {name: float(spec["resolution"]) for name, spec in _parameters()["levers"].items()}
+
+
 def default_limits(levers: Sequence[Lever]) -> tuple[JointLimit, ...]:
     """Return the joint limits whose levers are all among ``levers``."""
     offered = {lever.name for lever in levers}

@@ -10,7 +10,8 @@ The causal filter serves the features, a fixed-lag Rauch-Tung-Striebel smoother 
 filter is elementwise over cells, so that one cell alone and a thousand together give the same bits.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -235,12 +236,20 @@ class Filtered:
     carried: Floats
 
 
-def run_filter(days: BalanceDay, settings: BalanceSettings) -> Filtered:
-    """Return the causal filter over ``days`` (t, c)."""
+def run_filter(
+    days: BalanceDay, settings: BalanceSettings, walks: Mapping[int, float] | None = None
+) -> Filtered:
+    """Return the causal filter over ``days`` (t, c).
+
+    ``walks`` (day's index -> random walk [kg/d]) loosens the production on days on which it may have jumped, so that
+    a smoother does not spread the jump over the days before and after.
+    """
     before, after, begun = [], [], []
     state = start(days.level_mm.shape[1])
+    told = walks or {}
     for i in range(len(days.level_mm)):
-        predicted = predict(state, days[i], settings)
+        mine = replace(settings, production_walk_kg=told[i]) if i in told else settings
+        predicted = predict(state, days[i], mine)
         begun.append(begins(predicted, days[i]))
         state = update(predicted, days[i], settings)
         before.append(predicted)
@@ -272,6 +281,17 @@ def smoothed_production(filtered: Filtered, horizon: int, reach: int) -> tuple[F
     return np.where(whole[:, None], total, np.nan), last
 
 
+def smoothed_days(filtered: Filtered) -> Floats:
+    """Return each day's production [kg/d] (t, c), as of a full day, from the whole record: fixed-interval smoother."""
+    gains = _gains(filtered)
+    mean = filtered.updated.mean[-1:]
+    found = [mean[0, PRODUCTION]]
+    for day in range(len(filtered.load) - 2, -1, -1):
+        mean = _backward(filtered, gains, np.array([day]), mean)
+        found.append(mean[0, PRODUCTION])
+    return np.stack(found[::-1])
+
+
 def _backward(filtered: Filtered, gains: Floats, day: NDArray[np.intp], mean: Floats) -> Floats:
     """One smoother step: from the smoothed means (t, 3, c) of day+1 to those of ``day`` (t,)."""
     later = np.minimum(day + 1, len(filtered.begun) - 1)
@@ -287,13 +307,28 @@ def _gains(filtered: Filtered) -> Floats:
     following = np.minimum(np.arange(size) + 1, size - 1)
     across = filtered.updated.covariance.copy()
     across[:, :, MASS] += filtered.carried[following][:, None] * across[:, :, PRODUCTION]
-    ahead = np.moveaxis(filtered.predicted.covariance[following], 3, 1)
-    known = np.isfinite(ahead).all(axis=(2, 3), keepdims=True)
-    ahead = np.where(known, ahead, np.eye(3))
-    # G = C inv(P) with P symmetric, so G' = inv(P) C'.
-    solved = np.linalg.solve(ahead, np.moveaxis(np.nan_to_num(across), (3, 1, 2), (1, 3, 2)))
-    gains = np.moveaxis(np.where(known, solved, np.nan), (1, 3, 2), (3, 1, 2))
-    return np.asarray(gains)
+    return _times(across, _inverse(filtered.predicted.covariance[following]))
+
+
+def _inverse(P: Floats) -> Floats:
+    """Return the inverses of symmetric P (t, 3, 3, c) by their cofactors: a general solver spends its time on calls."""
+    a, b, c, d, e, f = P[:, 0, 0], P[:, 0, 1], P[:, 0, 2], P[:, 1, 1], P[:, 1, 2], P[:, 2, 2]
+    aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
+    dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
+    determinant = a * aa + b * bb + c * cc
+    rows = [[aa, bb, cc], [bb, dd, ee], [cc, ee, ff]]
+    return np.stack([np.stack(row, axis=1) for row in rows], axis=1) / determinant[:, None, None]
+
+
+def _times(left: Floats, right: Floats) -> Floats:
+    """Return the products of (t, 3, 3, c) matrices, day by day and cell by cell."""
+    return np.stack(
+        [
+            np.stack([sum(left[:, i, k] * right[:, k, j] for k in range(3)) for j in range(3)], axis=1)
+            for i in range(3)
+        ],
+        axis=1,
+    )
 
 
 def _stack(states: list[BalanceState]) -> BalanceState:

@@ -10,7 +10,7 @@ The feasible set is discrete: a lever stands at its current value or a whole num
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -164,6 +164,18 @@ class OperatingWindow:
         if name not in self.names:
             raise UnknownNameError(f"unknown lever {name!r}; this window offers {', '.join(self.names)}")
         return self.names.index(name)
+
+    def narrowed(self, name: str, low: float, high: float) -> "OperatingWindow":
+        """Return the window with lever ``name`` kept inside low..high too; where nothing is left, its nearer bound.
+
+        Raises:
+            UnknownNameError: it is not offered.
+        """
+        lever = self.lever(name)
+        low = min(max(lever.low, low), lever.high - lever.resolution)
+        high = max(min(lever.high, high), low + lever.resolution)
+        levers = tuple(replace(one, low=low, high=high) if one is lever else one for one in self.levers)
+        return replace(self, levers=levers)
 
     def matrix(self, current: Floats) -> tuple[Floats, Floats]:
         """Return (A (l, k), b (l,)) of the joint limits for this ``current`` (k,): A levers <= b.

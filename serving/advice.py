@@ -9,15 +9,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from features.bundle import LOWER, SUPPORT, UPPER, Manifest
+from features.bundle import LOWER, SUPPORT, UPPER, LeverInfo, Manifest
 from features.outcomes import OUTCOMES
 from features.setpoints import OperatingWindow
+from features.signals import SIGNALS
 from features.stages import Stage
 from serving.context import Context
-from serving.guard import PRACTICE
+from serving.guard import PRACTICE, error_reason, pin_reasons
 from serving.limits import Limit
 from serving.reasons import reason
-from serving.savings import Pricing, cost_saving, saving
+from serving.savings import Pricing, cost_saving, in_one_horizon, saving
 from serving.schemas import (
     Estimate,
     Expected,
@@ -66,6 +67,8 @@ class Author:
     currency: str
     confidence: float
     valid_days: int
+    pins: tuple[LeverInfo, ...] = ()
+    """Levers that stay where they are, because what they do is not known."""
 
     def abstain(
         self, context: Context, reasons: Sequence[Reason], outputs: Outputs | None = None
@@ -74,8 +77,8 @@ class Author:
         support = None if outputs is None else self._support(outputs)
         return self._seal(context, "abstain", support=support, reasons=tuple(reasons))
 
-    def hold(self, context: Context, current: Floats, today: Outputs, why: Reason) -> Recommendation:
-        """Leave every lever where it is, and say why."""
+    def hold(self, context: Context, current: Floats, today: Outputs, *why: Reason) -> Recommendation:
+        """Leave every lever where it is, and say why: ``why``, and of every pinned lever."""
         return self._seal(
             context,
             "hold",
@@ -83,21 +86,22 @@ class Author:
             expected=self._expected(today),
             saving=self._no_saving(),
             support=self._support(today),
-            reasons=(why,),
+            reasons=(*why, *_widened(context), *pin_reasons(self.pins)),
         )
 
     def move(self, context: Context, current: Floats, judged: Judged) -> Recommendation:
         """Give the move with what it does, what it saves and what stops it."""
         saved = self._saving(judged)
+        levers = self._levers(current, judged.target, judged.stages)
         return self._seal(
             context,
             "move",
-            levers=self._levers(current, judged.target, judged.stages),
+            levers=levers,
             expected=self._expected(judged.outputs),
             saving=saved,
             support=self._support(judged.outputs),
             binding=judged.binding,
-            reasons=tuple(self._reasons(judged, saved)),
+            reasons=(*self._reasons(judged, saved, levers), *_widened(context)),
         )
 
     def _seal(self, context: Context, status: Status, **fields: object) -> Recommendation:
@@ -125,6 +129,9 @@ class Author:
 
     def _levers(self, current: Floats, target: Floats, stages: Sequence[Stage]) -> tuple[LeverAdvice, ...]:
         low, high = self.window.bounds(current)
+        for pin in self.pins:
+            at = self.window.index(pin.name)
+            low[at] = high[at] = current[at]
         return tuple(
             LeverAdvice(
                 name=lever.name,
@@ -167,17 +174,31 @@ class Author:
         pricing = judged.pricing or Pricing({})
         energy = saving(judged.outputs, _ENERGY, self.confidence) if self._predicts(_ENERGY) else None
         anode = saving(judged.outputs, _ANODE, self.confidence) if self._predicts(_ANODE) else None
+        cost = cost_saving(judged.outputs, pricing, self.confidence)
         return Saving(
             energy_kwh_per_t=_written(energy) or _NOTHING,
             net_anode_kg_per_t=_written(anode),
-            cost_per_t=_written(cost_saving(judged.outputs, pricing, self.confidence)) or _NOTHING,
+            cost_per_t=_written(cost) or _NOTHING,
             currency=self.currency,
+            cost_in_one_horizon=None
+            if cost is None
+            else _written(in_one_horizon(cost, judged.outputs, pricing)),
         )
 
     def _predicts(self, name: str) -> bool:
         return any(outcome.name == name for outcome in self.manifest.outcomes)
 
-    def _reasons(self, judged: Judged, saved: Saving) -> Iterator[Reason]:
+    def _weak(self, levers: Sequence[LeverAdvice]) -> Iterator[Reason]:
+        """Say of every moved lever whose effect the record hardly shows that it is so."""
+        told = {lever.name: lever.identification for lever in self.manifest.levers}
+        for lever in levers:
+            known = told[lever.name]
+            if lever.recommended != lever.current and known.grade == "weak":
+                meant = SIGNALS[lever.name]
+                evidence = {"lever": meant.meaning, "why": known.text, "code": known.code}
+                yield reason("weakly_identified", evidence, lever=meant.meaning_zh, why=known.text_zh)
+
+    def _reasons(self, judged: Judged, saved: Saving, levers: Sequence[LeverAdvice]) -> Iterator[Reason]:
         anode = saved.net_anode_kg_per_t
         yield reason(
             "saving",
@@ -197,6 +218,8 @@ class Author:
             yield self._about(limit, judged.outputs)
         if len(judged.stages) > 1:
             yield reason("staged", {"days": len(judged.stages)})
+        yield from pin_reasons(self.pins)
+        yield from self._weak(levers)
         for constraint in judged.binding:
             yield reason("binding", {"constraint": constraint})
         for name, edge in PRACTICE.items():
@@ -235,6 +258,11 @@ class Author:
             outcome=meant.meaning_zh,
             window=words_zh,
         )
+
+
+def _widened(context: Context) -> Iterator[Reason]:
+    for entry in context.errors.widened if context.errors is not None else ():
+        yield error_reason("model_error_widened", entry)
 
 
 def _window_words(limit: Limit) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from features.errors import InputError
 from features.history import History
 from features.recipe import FeatureTable, Recipe
+from serving.widening import is_factor
 
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -28,6 +29,45 @@ class Stuck:
 
 
 @dataclass(frozen=True)
+class Erring:
+    """An outcome on which the model has lately been wrong more often than was proved.
+
+    Attributes:
+        outcome: its name. days: decision days looked at.
+        missed: share of what was measured that lay outside its interval; ``nominal`` is what was promised.
+        factor: its intervals are so many times as wide as was proved, at least 1.
+    """
+
+    outcome: str
+    days: int
+    missed: float
+    nominal: float
+    factor: float
+
+    def __post_init__(self) -> None:
+        """Refuse a factor that would narrow.
+
+        Raises:
+            InputError: as said.
+        """
+        if not is_factor(self.factor):
+            raise InputError(
+                f"{self.outcome}: a factor of {self.factor} widens nothing; give one of at least 1"
+            )
+
+
+@dataclass(frozen=True)
+class RecentErrors:
+    """What the model's recent errors ask of what it says of a cell: outcomes to be widened, and those out of hand.
+
+    With any of the second kind nothing is said.
+    """
+
+    widened: tuple[Erring, ...] = ()
+    withheld: tuple[Erring, ...] = ()
+
+
+@dataclass(frozen=True)
 class Context:
     """One cell on one decision day.
 
@@ -37,6 +77,7 @@ class Context:
         last_reported: the last day with a report; None = never.
         hours_since_anode_change: before the start of D; None = not known or not recorded.
         stuck: instruments that repeat themselves, longest first.
+        errors: what the model's recent errors ask for; None = nothing.
     """
 
     line_id: str
@@ -46,6 +87,12 @@ class Context:
     last_reported: datetime.date | None
     hours_since_anode_change: float | None = None
     stuck: tuple[Stuck, ...] = field(default_factory=tuple)
+    errors: RecentErrors | None = None
+
+    @property
+    def widening(self) -> dict[str, float]:
+        """By how much intervals and doubts are widened, by outcome; an outcome that is left out: not at all."""
+        return {} if self.errors is None else {entry.outcome: entry.factor for entry in self.errors.widened}
 
     def __post_init__(self) -> None:
         """Refuse a row that is no float32 vector.

@@ -5,20 +5,20 @@ the found move. ``verify`` works from the full graph's outputs and the window al
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.bundle import SUPPORT, Manifest
+from features.bundle import SUPPORT, LeverInfo, Manifest
 from features.electrolysis.anode import electrolytic_carbon
 from features.errors import SettingsError
 from features.outcomes import OUTCOMES
 from features.setpoints import OperatingWindow
 from features.signals import SIGNALS
 from features.stages import Stage
-from serving.context import Context
+from serving.context import Context, Erring
 from serving.limits import DEFAULT_LIMITS, FLOORS, Limit, check_limits
 from serving.reasons import reason
 from serving.schemas import Reason
@@ -44,6 +44,7 @@ class GuardSettings:
             day and cell, and the model sees daily means and a week's horizon, so the default is off; 24 is the rule
             for judging spot measurements.
         stuck_d: days of one same value from which an instrument counts as stuck.
+        identified_only: levers whose effect the record does not tell from its operators' reasons stay where they are.
         carbon_above_electrolysis_kg_per_t: net carbon cannot come closer to Faraday's than this.
     """
 
@@ -56,6 +57,7 @@ class GuardSettings:
     settle_anode_change_h: float = 0.0
     stuck_d: int = 5
     carbon_above_electrolysis_kg_per_t: float = 20.0
+    identified_only: bool = True
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -111,7 +113,7 @@ def screen(context: Context, manifest: Manifest, settings: GuardSettings) -> lis
         )
         for item in stuck
     ]
-    return found
+    return [*found, *_erring(context)]
 
 
 def standing(outputs: Outputs, manifest: Manifest, settings: GuardSettings) -> list[Reason]:
@@ -147,6 +149,39 @@ def standing(outputs: Outputs, manifest: Manifest, settings: GuardSettings) -> l
 def support_threshold(manifest: Manifest, settings: GuardSettings) -> float:
     """Return the least support score that advice needs."""
     return manifest.support.threshold if settings.support is None else settings.support
+
+
+def pinned(manifest: Manifest, settings: GuardSettings) -> tuple[LeverInfo, ...]:
+    """Return the levers that must stay where they are, because the record does not tell what they do."""
+    if not settings.identified_only:
+        return ()
+    return tuple(lever for lever in manifest.levers if lever.identification.grade == "not_identified")
+
+
+def pin_reasons(levers: Iterable[LeverInfo]) -> Iterator[Reason]:
+    """Yield why each of ``levers`` stays where it is."""
+    for lever in levers:
+        meant = SIGNALS[lever.name]
+        evidence = {
+            "lever": meant.meaning,
+            "why": lever.identification.text,
+            "code": lever.identification.code,
+        }
+        yield reason("not_identified", evidence, lever=meant.meaning_zh, why=lever.identification.text_zh)
+
+
+def still(
+    pins: Iterable[LeverInfo], window: OperatingWindow, stages: Sequence[Stage], current: Floats
+) -> list[Break]:
+    """Return the pinned levers that ``stages`` move after all."""
+    found = []
+    for lever in pins:
+        if lever.name in window.names:
+            at = window.index(lever.name)
+            moved = max((abs(stage.levers[at] - float(current[at])) for stage in stages), default=0.0)
+            if moved > 1e-6 * lever.resolution:
+                found.append(Break(f"{lever.name}.not_identified", moved))
+    return found
 
 
 def verify(
@@ -237,6 +272,17 @@ def _stale(context: Context, settings: GuardSettings) -> Iterator[Reason]:
     age = (context.date - context.last_reported).days
     if age > settings.max_report_age_d:
         yield reason("stale", {"age_d": age, "limit_d": settings.max_report_age_d})
+
+
+def _erring(context: Context) -> Iterator[Reason]:
+    for entry in context.errors.withheld if context.errors is not None else ():
+        yield error_reason("model_error", entry)
+
+
+def error_reason(code: str, entry: Erring) -> Reason:
+    """Return the reason ``code`` about an outcome on which the model has lately been wrong."""
+    told = {"days": entry.days, "missed": entry.missed, "nominal": entry.nominal, "factor": entry.factor}
+    return _about(code, entry.outcome, **told)
 
 
 def _features(row: NDArray[np.float32], manifest: Manifest) -> Iterator[Reason]:

@@ -27,6 +27,12 @@ class Metrics:
         self.refusals = Counter(
             "superheat_refusals", "Requests refused, by reason", ("code",), registry=self.registry
         )
+        self.advice = Counter(
+            "superheat_advice",
+            "Recommendations by status, and decisions by action",
+            ("what", "result"),
+            registry=self.registry,
+        )
         self.in_flight = Gauge("superheat_in_flight", "Requests in the house", registry=self.registry)
         self.replaced = Counter(
             "superheat_workers_replaced",
@@ -44,6 +50,18 @@ class Metrics:
             "superheat_drift",
             "Population stability index of recent rows",
             ("model", "feature"),
+            registry=self.registry,
+        )
+        self.model_error = Gauge(
+            "superheat_model_error",
+            "Recent mean absolute error over that of the held-out days",
+            ("model", "line", "outcome"),
+            registry=self.registry,
+        )
+        self.widening = Gauge(
+            "superheat_interval_widening",
+            "Factor by which intervals are widened, 0 = withheld",
+            ("model", "line", "outcome"),
             registry=self.registry,
         )
         self.shadow = Gauge(

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from serving.dashboard import FILES
 from serving.refusals import RefusedError
 
-OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready"})
-"""Answered to anybody: an orchestrator asks them and they tell nothing else."""
+OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready", *FILES})
+"""Answered to anybody: what an orchestrator asks, and the page's own files. Neither tells anything of a line."""
 HOUR: Final = 3600.0
 
 

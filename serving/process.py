@@ -8,6 +8,7 @@ ends. A second signal shortens the wait.
 import asyncio
 import logging
 import signal
+import ssl
 from types import FrameType
 from typing import Any, Final
 
@@ -105,9 +106,31 @@ def _pem(settings: Settings) -> tuple[bytes, bytes] | None:
         raise SettingsError(f"the TLS files cannot be read: {error.strerror}") from error
 
 
+def _require_tls(settings: Settings) -> None:
+    """Refuse TLS files that cannot be used, before anything listens."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"TLS: {settings.tls_certificate} or {settings.tls_key} is not there; name the PEM files"
+        ) from error
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(
+            f"TLS: {settings.tls_certificate} and {settings.tls_key} are no certificate chain and its private key in"
+            " PEM; give the chain as tls_certificate and its unencrypted key as tls_key"
+        ) from error
+
+
 def serve(app: FastAPI, state: State) -> None:
-    """Run ``app`` until it is told to end."""
+    """Run ``app`` until it is told to end.
+
+    Raises:
+        SettingsError: the TLS files cannot be used.
+    """
     settings = state.settings
+    _require_tls(settings)
     BoundedHttp.most_header_bytes = settings.max_header_bytes
     config = uvicorn.Config(
         app,

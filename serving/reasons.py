@@ -82,6 +82,22 @@ _ALL = (
         "The model does not predict {outcome}, so its window was not checked.",
         "模型不预测{outcome}，未核对其范围。",
     ),
+    Wording(
+        "model_error_widened",
+        "Intervals are {factor:.1f} times wider than proved: over {days:.0f} days {missed:.0%} of {outcome} lay outside"
+        " instead of {nominal:.0%}.",
+        "区间放宽至验证时的 {factor:.1f} 倍：近 {days:.0f} 天{outcome}有 {missed:.0%} 落在区间之外（应为 {nominal:.0%}）。",
+    ),
+    Wording(
+        "not_identified",
+        "The {lever} stays where it is: what it does is not known from this plant's record. {why}",
+        "{lever}保持不变：该厂记录无法说明其作用。{why}",
+    ),
+    Wording(
+        "weakly_identified",
+        "What the {lever} does rests on physics more than on this plant's record: watch what follows. {why}",
+        "{lever}的作用主要依据物理先验而非该厂记录，请关注后续变化。{why}",
+    ),
     # Why a cell is held.
     Wording(
         "no_gain",
@@ -115,6 +131,12 @@ _ALL = (
         "没有任何逐日步骤能在每天都满足约束的前提下到达所得设定，保持当前设定。",
     ),
     # Why nothing is said.
+    Wording(
+        "model_error",
+        "Over {days:.0f} days {missed:.0%} of {outcome} lay outside its interval instead of {nominal:.0%}: the model is not"
+        " trusted on this cell until it is trained again.",
+        "近 {days:.0f} 天{outcome}有 {missed:.0%} 落在预测区间之外（应为 {nominal:.0%}）：重新训练前不采信该槽的模型结果。",
+    ),
     Wording(
         "no_data",
         "The cell has no usable record for this day: it has reported nothing, or a setpoint was never reported.",

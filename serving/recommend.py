@@ -6,7 +6,7 @@ zero is searched once more for the surest saving instead of the largest; if that
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -16,12 +16,23 @@ from numpy.typing import NDArray
 from features.bundle import SUPPORT, Manifest
 from features.electrolysis.faraday import metal_rate
 from features.errors import InputError, SearchError, SettingsError
+from features.metal_pad import Pad, with_level_kept
 from features.policy.cost import Prices, outcome_prices
 from features.setpoints import OperatingWindow
 from features.stages import Stage
 from serving.advice import Author, Judged
 from serving.context import Context
-from serving.guard import Break, GuardSettings, feature_value, screen, standing, support_threshold, verify
+from serving.guard import (
+    Break,
+    GuardSettings,
+    feature_value,
+    pinned,
+    screen,
+    standing,
+    still,
+    support_threshold,
+    verify,
+)
 from serving.offer import offered
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, quantile
@@ -32,6 +43,7 @@ from serving.search.paths import safe_path
 from serving.search.problem import Goal, LeverPrice, Objective, Problem
 from serving.search.specialise import Points, Specialised
 from serving.search.study import SearchSettings, search
+from serving.widening import widened
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -123,6 +135,7 @@ class Cell:
     context: Context
     row: Rows
     current: Floats
+    window: OperatingWindow
     surrogate: Specialised
     today: dict[str, Floats]
     pricing: Objective
@@ -149,6 +162,9 @@ class Advisor:
         self._references = np.array([self.manifest.lever_columns[i][1] for i in at])
         self._prices = settings.prices or self.manifest.plant.prices
         self._threshold = support_threshold(self.manifest, settings.guard)
+        self._pins = tuple(
+            lever for lever in pinned(self.manifest, settings.guard) if lever.name in self.window.names
+        )
         self._author = Author(
             self.manifest,
             self.manifest.digest,
@@ -158,6 +174,7 @@ class Advisor:
             self._prices.currency,
             settings.confidence,
             settings.valid_days,
+            self._pins,
         )
 
     def advise(self, context: Context) -> Recommendation:
@@ -176,14 +193,73 @@ class Advisor:
         cell = self._cell(context)
         if blocked := standing(cell.today, self.manifest, self.settings.guard):
             return self._author.abstain(context, blocked, cell.today)
+        author = replace(self._author, window=cell.window)
+        if len(self._pins) == len(self.window.levers):
+            return author.hold(context, cell.current, cell.today)
         judged = self._find(cell)
         if judged.held is None:
-            return self._author.move(context, cell.current, judged)
-        return self._author.hold(context, cell.current, cell.today, judged.held)
+            return author.move(context, cell.current, judged)
+        return author.hold(context, cell.current, cell.today, judged.held)
+
+    def judge(self, context: Context, levers: Mapping[str, float]) -> tuple[Judged, list[Break]]:
+        """Return a person's own setting, ``levers`` of every lever on offer, with its days, and what it breaks.
+
+        It is judged as a found move is: day by day, with the full graph.
+
+        Raises:
+            InputError: nothing can be said of this cell today, or a setting is none of the lever's steps, or today's.
+            SearchError: no order of daily steps reaches it with every limit kept.
+        """
+        blocked = screen(context, self.manifest, self.settings.guard)
+        if blocked:
+            raise InputError(f"cell {context.cell_id} cannot be judged: {blocked[0].text}")
+        cell = self._cell(context)
+        problem = self._problem(cell, 0.0)
+        point = self._point(cell, levers)
+        if np.array_equal(point, problem.home):
+            raise InputError(
+                f"cell {context.cell_id}: the setting is today's; reject the recommendation instead"
+            )
+        stages = safe_path(problem, point, self.settings.hold_days)
+        outputs = self._predict(cell, stages)
+        breaks = verify(cell.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        target = cell.surrogate.levers(point[None, :])[0]
+        return Judged(target, stages, outputs, None, (), None), breaks
+
+    def _point(self, cell: Cell, levers: Mapping[str, float]) -> Points:
+        """Return the grid point (k,) of ``levers``."""
+        nearest = cell.current.copy()
+        for i, (lever, values) in enumerate(
+            zip(cell.window.levers, self._grid(cell.window, cell.current), strict=True)
+        ):
+            at = int(np.argmin(np.abs(values - levers[lever.name])))
+            if abs(values[at] - levers[lever.name]) > 1e-6 * lever.resolution:
+                raise InputError(
+                    f"lever {lever.name}: {levers[lever.name]:g} {lever.unit} is none of its settings, {values[0]:g}"
+                    f" to {values[-1]:g} in steps of {lever.resolution:g}; the nearest is {values[at]:g}"
+                )
+            nearest[i] = values[at]
+        point: Points = cell.surrogate.points(nearest[None, :])[0]
+        return point
 
     def problem(self, context: Context, caution: float = 0.0) -> Problem:
         """Return the search problem of ``context``, for a search or a proof outside of advice."""
         return self._problem(self._cell(context), caution)
+
+    def judge_part(self, context: Context, target: Floats) -> Judged:
+        """Judge a part ``target`` (k,) of a found move, by the very checks of the whole.
+
+        Raises:
+            InputError: the context has no row, or the target is no grid value around its current setting.
+        """
+        cell = self._cell(context)
+        if not cell.window.feasible(cell.current, target)[0]:
+            raise InputError(
+                f"cell {context.cell_id}: {target.tolist()} is not feasible around {cell.current.tolist()};"
+                " project it first"
+            )
+        point = cell.surrogate.points(np.asarray(target, dtype=np.float64)[None, :])[0]
+        return self._at(cell, self._problem(cell, 0.0), point)
 
     def _cell(self, context: Context) -> Cell:
         if context.row is None:
@@ -192,9 +268,26 @@ class Advisor:
         for column, reference in self.manifest.lever_columns:
             row[column] = row[reference]
         current = np.array([_exact(row[at]) for at in self._references])
-        surrogate = Specialised(self._graph, row, self._columns.tolist(), self.window.grid(current))
-        today = self._bundle.predict(row[None, :])
-        return Cell(context, row, current, surrogate, today, self._objective(context, today))
+        window = self._window(context)
+        surrogate = Specialised(self._graph, row, self._columns.tolist(), self._grid(window, current))
+        today = widened(self._bundle.predict(row[None, :]), context.widening)
+        return Cell(context, row, current, window, surrogate, today, self._objective(context, today))
+
+    def _window(self, context: Context) -> OperatingWindow:
+        """Return the window of one cell: a tap target must not drain or drown its pad while it stands."""
+        names = ("metal_level_mm_last", "metal_level_mm_dev_28d", "production_kg_d_now")
+        level, above, production = (feature_value(context, self.manifest, name) for name in names)
+        if level is None or above is None or production is None:
+            return self.window
+        return with_level_kept(self.window, Pad(level, level - above, production), self.manifest.plant)
+
+    def _grid(self, window: OperatingWindow, current: Floats) -> list[Floats]:
+        """Return the values that each lever may take: of a pinned one, the one that it has."""
+        grid = window.grid(current)
+        for lever in self._pins:
+            at = self.window.index(lever.name)
+            grid[at] = current[at : at + 1].copy()
+        return grid
 
     def _objective(self, context: Context, today: dict[str, Floats]) -> Objective:
         targets = {target.name for target in self.manifest.targets}
@@ -214,8 +307,10 @@ class Advisor:
         return float(metal_rate(current_ka or self.manifest.plant.line_current_ka, efficiency)) / 1000.0
 
     def _problem(self, cell: Cell, caution: float) -> Problem:
-        goal = Goal(replace(cell.pricing, caution=caution), self.settings.guard.every_limit, self._threshold)
-        return Problem(cell.surrogate, self.window, cell.current, goal, self._outputs)
+        objective = replace(cell.pricing, caution=caution)
+        limits, widening = self.settings.guard.every_limit, cell.context.widening
+        goal = Goal(objective, limits, self._threshold, widening)
+        return Problem(cell.surrogate, cell.window, cell.current, goal, self._outputs)
 
     def _find(self, cell: Cell) -> Judged:
         """Search for the largest expected saving, then, where that is not sure, for the surest."""
@@ -236,6 +331,10 @@ class Advisor:
         point = fewest_levers(problem, found.point, self.settings.lever_tolerance)
         if np.array_equal(point, problem.home):
             return Judged(cell.current, (), cell.today, None, (), reason("no_gain"))
+        return self._at(cell, problem, point)
+
+    def _at(self, cell: Cell, problem: Problem, point: Points) -> Judged:
+        """Judge the setting at grid ``point`` (k,): its way there, the full graph's outputs, and what it breaks."""
         target = cell.surrogate.levers(point[None, :])[0]
         try:
             stages = safe_path(problem, point, self.settings.hold_days)
@@ -243,7 +342,8 @@ class Advisor:
             return Judged(cell.current, (), cell.today, None, (), reason("no_path"))
         outputs = self._predict(cell, stages)
         _require_twin(cell, point, outputs)
-        breaks = verify(self.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks = verify(cell.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
+        breaks += still(self._pins, cell.window, stages, cell.current)
         pricing = Pricing(cell.pricing.prices, float(problem.lever_cost(point[None, :])[0]))
         judged = Judged(target, stages, outputs, pricing, blocking(problem, point, target), None)
         return replace(judged, held=self._held(judged, breaks))
@@ -273,7 +373,7 @@ class Advisor:
         rows = np.repeat(cell.row[None, :], len(stages) + 1, axis=0)
         for i, stage in enumerate(stages):
             rows[i + 1, self._columns] = np.asarray(stage.levers, dtype=np.float32)
-        return self._bundle.predict(rows)
+        return widened(self._bundle.predict(rows), cell.context.widening)
 
 
 def blocking(problem: Problem, point: Points, target: Floats) -> tuple[str, ...]:

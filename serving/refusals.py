@@ -1,6 +1,7 @@
 """Why a request is not answered: one error, one table from our errors to HTTP and gRPC, one body.
 
     RefusedError                what a caller is told: status, code, message; says nothing of our insides
+    UnavailableError            a database that does not answer
 
 The body is ``{"error": <sentence>, "code": <stable word>, "request_id": <id>}`` on every way in; the standard client
 shows ``error`` and nothing else.
@@ -40,6 +41,10 @@ class RefusedError(SuperheatError):
         self.retry_after = retry_after
 
 
+class UnavailableError(SuperheatError):
+    """Something that the service needs, such as a database, does not answer: nothing was done, and it may be later."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How an error of ours looks from outside: ``message`` replaces the error's own where that is not for callers."""
@@ -64,6 +69,14 @@ TABLE: Final[tuple[tuple[type[SuperheatError], Verdict], ...]] = (
     ),
     (BundleCorruptError, Verdict(409, "bundle_corrupt", "the bundle is damaged and was not loaded")),
     (
+        UnavailableError,
+        Verdict(
+            503,
+            "unavailable",
+            "something that the service needs does not answer; nothing was done, try again",
+        ),
+    ),
+    (
         SuperheatError,
         Verdict(500, "internal", "the service failed on this request; give the request_id to its keeper"),
     ),
@@ -77,11 +90,14 @@ CODES: Final[Mapping[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
+    409: "conflict",
+    410: "expired",
     413: "too_large",
     415: "unsupported_media_type",
     422: "invalid_input",
     429: "rate_limited",
     500: "internal",
+    501: "not_installed",
     503: "overloaded",
     504: "deadline",
 }
@@ -95,11 +111,13 @@ GRPC: Final[Mapping[int, str]] = {
     405: "UNIMPLEMENTED",
     408: "DEADLINE_EXCEEDED",
     409: "FAILED_PRECONDITION",
+    410: "FAILED_PRECONDITION",
     413: "RESOURCE_EXHAUSTED",
     415: "INVALID_ARGUMENT",
     422: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
+    501: "UNIMPLEMENTED",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }

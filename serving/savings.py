@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from features.bundle import MEMBERS
+from features.bundle import LOWER, MEMBERS, UPPER
 from features.errors import SettingsError
 from serving.schemas import Estimate
 
@@ -38,13 +38,32 @@ def saving(outputs: Outputs, outcome: str, confidence: float) -> Estimate | None
 
 def cost_saving(outputs: Outputs, pricing: Pricing, confidence: float) -> Estimate | None:
     """Return what row -1 saves of the cost of a tonne against row 0; None where members are not answered."""
+    members = cost_members(outputs, pricing)
+    return None if members is None else estimate(members, confidence)
+
+
+def in_one_horizon(expected: Estimate, outputs: Outputs, pricing: Pricing) -> Estimate:
+    """Return what one cell will show of the ``expected`` saving of cost over one horizon.
+
+    The bounds add what the outcomes' intervals say of a cell and week at the setting of row -1. Energy and carbon both
+    hang on current efficiency, so their errors are taken as one, and so are those of the expectation.
+    """
+    chance = sum(
+        price * float(outputs[name + UPPER][-1] - outputs[name + LOWER][-1]) / 2
+        for name, price in pricing.prices.items()
+    )
+    return Estimate(mean=expected.mean, lower=expected.lower - chance, upper=expected.upper + chance)
+
+
+def cost_members(outputs: Outputs, pricing: Pricing) -> Floats | None:
+    """Return what row -1 saves of the cost of a tonne against row 0, by each member (m,); None without members."""
     if any(name + MEMBERS not in outputs for name in pricing.prices):
         return None
     saved = [
         price * (outputs[name + MEMBERS][0] - outputs[name + MEMBERS][-1])
         for name, price in pricing.prices.items()
     ]
-    return estimate(np.sum(saved, axis=0) - pricing.lever_cost, confidence)
+    return np.asarray(np.sum(saved, axis=0) - pricing.lever_cost)
 
 
 def estimate(members: Floats, confidence: float) -> Estimate | None:

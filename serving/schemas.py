@@ -74,12 +74,17 @@ class Estimate(_Frozen):
 
 
 class Saving(_Frozen):
-    """What the move saves a tonne. ``net_anode_kg_per_t`` is null where the data carry no anode target."""
+    """What the move saves a tonne. ``net_anode_kg_per_t`` is null where the data carry no anode target.
+
+    The bounds of the first three are those of the expected saving. ``cost_in_one_horizon`` is what this cell alone will
+    show over one horizon: around the same mean, with the outcomes' own intervals, the week's chance among them.
+    """
 
     energy_kwh_per_t: Estimate
     net_anode_kg_per_t: Estimate | None
     cost_per_t: Estimate
     currency: str
+    cost_in_one_horizon: Estimate | None = None
 
 
 class SupportScore(_Frozen):

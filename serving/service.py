@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from typing import Any
 
@@ -17,17 +19,22 @@ from starlette.types import Scope
 
 from features.errors import SuperheatError
 from serving.access import access_of
+from serving.advising.books import Books, utc
+from serving.advising.counter import Counter
+from serving.advising.desk import WORKER, Desk
 from serving.front import Front, Gate, Manner
 from serving.ledger import Ledger
 from serving.ledger.audit import LedgerAudit
 from serving.metrics import Metrics
 from serving.models.drift import DRIFTED
+from serving.models.errors import tell
 from serving.models.house import House
 from serving.models.pool import PoolSettings
 from serving.models.repository import Repository
 from serving.ports import Access
+from serving.record.store import RecordStore
 from serving.refusals import RefusedError, body, headers, of_status, outside_words
-from serving.routes import repository, rest
+from serving.routes import advice, cells, page, repository, rest, savings
 from serving.routes.description import describe
 from serving.settings import Settings
 
@@ -40,12 +47,16 @@ Audit = Callable[[str, str, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Plugged:
-    """What others bring: access control, the ledger, the audit's keeper, and how worker processes are set up."""
+    """What others bring: access control, ledger and record, the audit's keeper, how worker processes are set up."""
 
     access: Access | None = None
     ledger: Ledger | None = None
+    record: RecordStore | None = None
     audit: Audit | None = None
     pool: PoolSettings | None = None
+    advice_pool: PoolSettings | None = None
+    now: Callable[[], datetime] = utc
+    """Tells the time that advice expires by."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class State:
     access: Access
     ledger: Ledger | None
     audit: Audit
+    counter: Counter
     version: str
 
 
@@ -73,7 +85,7 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
         yield
         for task in work:
             task.cancel()
-        await state.house.close(settings.leave_s)
+        await asyncio.gather(state.counter.desk.close(settings.leave_s), state.house.close(settings.leave_s))
 
     app = FastAPI(
         title="Superheat",
@@ -88,7 +100,10 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     limits = rest.Limits(settings.max_body_bytes, settings.body_timeout_s)
     protocol = rest.routes(state.house, state.gate, state.metrics, limits, state.version)
     changes = repository.routes(state.house, limits, _from_request(state.audit))
-    app.router.routes[:0] = [*protocol, *changes]
+    app.router.routes[:0] = [*protocol, *changes, *page.routes()]
+    # Taken over one by one: the table of roles is compared with the routes that the application names.
+    told = (advice.router(state.counter, limits), cells.router(state.counter), savings.router(state.counter))
+    app.router.routes += [route for router in told for route in router.routes]
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     manner = Manner(
         settings.access_log == "all", settings.tls_certificate is not None, rest.Lane(protocol).find
@@ -107,16 +122,36 @@ def _state(settings: Settings, plugged: Plugged) -> State:
 
     gate = Gate(settings.max_in_flight)
     metrics.in_flight.set_function(lambda: gate.inside)
+    house = House(Repository(settings.models_dir), pool, settings.max_rows, replaced)
+    advising = plugged.advice_pool or PoolSettings(
+        settings.advice_workers or os.cpu_count() or 1,
+        settings.advice_deadline_s,
+        settings.waiting,
+        command=WORKER,
+    )
     return State(
         settings=settings,
-        house=House(Repository(settings.models_dir), pool, settings.max_rows, replaced),
+        house=house,
         gate=gate,
         metrics=metrics,
         access=plugged.access or access_of(settings),
         ledger=plugged.ledger,
         audit=plugged.audit or (LedgerAudit(plugged.ledger) if plugged.ledger else _log_audit),
+        counter=Counter(
+            house,
+            Desk(advising, replaced, house.in_operation),
+            _books(settings, plugged),
+            lambda what, result: metrics.advice.labels(what, result).inc(),
+        ),
         version=metadata.version("superheat"),
     )
+
+
+def _books(settings: Settings, plugged: Plugged) -> Books | None:
+    if plugged.ledger is None or plugged.record is None:
+        return None
+    urls = (settings.record_url, settings.ledger)
+    return Books(plugged.ledger, plugged.record, *urls, plugged.now, watch_days=settings.watch_days)
 
 
 async def _prove(state: State) -> None:
@@ -137,12 +172,15 @@ async def _watch(state: State) -> None:
     while True:
         await asyncio.sleep(state.settings.drift_period_s)
         await look(state)
+        state.counter.desk.tidy()
 
 
 async def look(state: State) -> None:
     """Look once at versions, drift and shadow."""
     metrics = state.metrics
     metrics.versions.clear()
+    for errors in state.counter.errors:
+        tell(metrics, errors)
     for name in state.house.names():
         served = state.house.served(name)
         roles = {"current": served.current, "before": served.before, "shadow": served.shadow}

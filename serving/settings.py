@@ -30,7 +30,16 @@ class Settings:
 
     bundle: Path | None = field(
         default=None,
-        metadata=_says("bundle to admit and serve at start; else what the repository has current"),
+        metadata=_says("bundle to admit and serve at start; else the last run's, or what the repository has"),
+    )
+    model: str | None = field(
+        default=None,
+        metadata=_says(
+            "registered model to fetch and serve instead: models:/NAME@champion (needs the training extra)"
+        ),
+    )
+    tracking_uri: str | None = field(
+        default=None, metadata=_says("MLflow registry of --model; else the SQLite file beside the runs")
     )
     models_dir: Path = field(
         default=Path("runs/service/models"), metadata=_says("model repository: versions and their pointer")
@@ -92,6 +101,22 @@ class Settings:
         default="sqlite:///runs/service/ledger.db",
         metadata=_says("database of the ledger: sqlite:///FILE or postgresql://..."),
     )
+    record: str = field(
+        default="",
+        metadata=_says("database of posted rows: sqlite:///FILE or postgresql://...; else beside the ledger"),
+    )
+    advice_workers: int = field(
+        default=0, metadata=_says("search processes per version, started when needed; 0 = one a core", 0, 64)
+    )
+    advice_deadline_s: float = field(
+        default=30.0, metadata=_says("seconds for one cell's search or one post of rows", 0.1, 600)
+    )
+    watch_days: int = field(
+        default=56,
+        metadata=_says(
+            "decision days over which a model's recent errors are looked at; 0 = not at all", 0, 365
+        ),
+    )
     rate_per_s: float = field(
         default=2000.0, metadata=_says("requests a second that one key or person may make", 0.01, 1e6)
     )
@@ -127,6 +152,8 @@ class Settings:
             raise SettingsError(f"log_level is {self.log_level!r}; give debug, info, warning or error")
         if self.access_log not in ("refused", "all"):
             raise SettingsError(f"access_log is {self.access_log!r}; give refused or all")
+        if self.model is not None and self.bundle is not None:
+            raise SettingsError("--model and --bundle both say what to serve; give one")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("give tls_certificate and tls_key together, or neither")
         if self.insecure_local and not self.is_loopback:
@@ -134,6 +161,14 @@ class Settings:
                 f"insecure_local with host {self.host!r}: without keys only a loopback address is served;"
                 " create a key (superheat-serve keys create) or listen on 127.0.0.1"
             )
+
+    @property
+    def record_url(self) -> str:
+        """Where posted rows are kept: as set, else a file beside the ledger's, or the ledger's own PostgreSQL."""
+        if self.record or not self.ledger.startswith("sqlite"):
+            return self.record or self.ledger
+        scheme, _, path = self.ledger.partition(":///")
+        return f"{scheme}:///{Path(path).with_name('record.db')}"
 
     @property
     def is_loopback(self) -> bool:

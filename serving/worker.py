@@ -11,8 +11,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import orjson
@@ -31,6 +32,13 @@ _DEATH_OF_PARENT: Final = 1  # PR_SET_PDEATHSIG
 _CHUNK: Final = 1 << 18
 
 
+class Answering(Protocol):
+    """What answers the frames of a worker process."""
+
+    def answer(self, frame: Frame) -> bytes:
+        """Return the answering frame."""
+
+
 class Worker:
     """One bundle's answers, frame by frame."""
 
@@ -47,10 +55,10 @@ class Worker:
         try:
             return self._answer(frame)
         except SuperheatError as error:
-            return _refusal(frame.ticket, refusal_of(error))
+            return refusal(frame.ticket, refusal_of(error))
         except (MemoryError, ValueError, ArithmeticError, RuntimeError):
             # Anything else ends this process: its place is taken, and the caller told.
-            return _refusal(frame.ticket, internal())
+            return refusal(frame.ticket, internal())
 
     def _answer(self, frame: Frame) -> bytes:
         if frame.kind == Kind.DRIFT:
@@ -89,12 +97,13 @@ def _raw(answers: Answers) -> bytes:
     return b"".join(values.astype("<f8", copy=False).tobytes() for values in answers.values())
 
 
-def _refusal(ticket: int, refused: RefusedError) -> bytes:
+def refusal(ticket: int, refused: RefusedError) -> bytes:
+    """Return the frame that tells ``refused``."""
     told = {"status": refused.status, "code": refused.code, "message": refused.message}
     return pack(ticket, Kind.REFUSAL, orjson.dumps(told))
 
 
-def serve(link: socket.socket, worker: Worker, slate: Slate) -> None:
+def serve(link: socket.socket, worker: Answering, slate: Slate) -> None:
     """Answer frames on ``link`` until the other end closes it; what is on the ``slate`` is passed over."""
     unpacker = Unpacker()
     while data := link.recv(_CHUNK):
@@ -112,15 +121,24 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> Worker:
         BundleError: the bundle is refused.
     """
     predictor = Predictor.open(directory, digest)
+    return Worker(predictor, proved_rows(predictor, directory), max_rows)
+
+
+def proved_rows(predictor: Predictor, directory: Path) -> Reference:
+    """Return the rows that the bundle in ``directory`` was proved on, as what is normal."""
     proved = Parity.from_bytes(read_bundle(directory).parity).features
     # Some parity rows are planted where an export goes wrong first; those that no plant could send are no reference.
-    proved = proved[Intake(predictor.manifest, max_rows).admits(proved)]
-    return Worker(predictor, Reference(proved), max_rows)
+    return Reference(proved[Intake(predictor.manifest, len(proved)).admits(proved)])
 
 
 def main() -> None:
-    """Run a worker on the socket, bundle and limits of the command line."""
-    parser = argparse.ArgumentParser(description="one model worker; started by superheat-serve")
+    """Run a model worker on the socket, bundle and limits of the command line."""
+    run(open_worker)
+
+
+def run(opening: Callable[[Path, str, int], Answering]) -> None:
+    """Run what ``opening`` (bundle, digest, most rows) returns on the socket of the command line."""
+    parser = argparse.ArgumentParser(description="one worker; started by superheat-serve")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--slate", type=int, required=True)
     parser.add_argument("--bundle", type=Path, required=True)
@@ -131,7 +149,7 @@ def main() -> None:
     _die_with_parent()
     with socket.socket(fileno=given.fd) as link:
         try:
-            worker = open_worker(given.bundle, given.digest, given.max_rows)
+            worker = opening(given.bundle, given.digest, given.max_rows)
         except SuperheatError as error:
             link.sendall(pack(0, Kind.FAILED, str(error).encode()))
             sys.exit(1)

@@ -4,8 +4,9 @@ Both are calibrated on blocks of days that the models predicted without having s
 of them, so that what drifts between blocks widens the interval.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from training.settings import BoostingSettings
 from training.structures import Bools, Constant, Floats, Ints, Structure, predict
 
 _SCALE_TREES = BoostingSettings(trees=40, leaves=6, learning_rate=0.05, min_rows=150, l2=50.0)
+_SHARPER = 0.02
+"""Trees must improve the interval score by this share, or one width for all serves as well."""
 _FLOOR_SHARE = 0.25
 """A scale below this share of the mean absolute residual is not believed."""
 _LEAST_REGIME = 60
@@ -31,6 +34,7 @@ like what comes (conformal prediction beyond exchangeability: Barber, Candes, Ra
 _PROTOTYPES = 64
 _LLOYD_ROUNDS = 25
 _PROTOTYPE_ROWS = 6000
+_Fit: TypeAlias = Callable[[Task, Floats, Bools], Structure]
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
 
 
@@ -48,19 +52,45 @@ class Residuals:
 def calibrate(task: Task, residuals: Residuals, coverage: float, age: tuple[int, float]) -> Interval:
     """Return the conformal interval from out-of-block ``residuals`` on the rows of ``task``.
 
-    The scale is a few small trees on the absolute error. The widths come from errors divided by scales that were
-    fitted without their own block, so the scale cannot flatter them. ``age`` is (column of cell_age_d, days from
+    The scale is the mean absolute error, or a few small trees on it where they make clearly sharper intervals: with few cells
+    they often learn which weeks were bad, not which states. Widths and that choice come from errors divided by scales
+    that were fitted without their own block, so no scale can flatter itself. ``age`` is (column of cell_age_d, days from
     which a cell is mature).
     """
     size = np.abs(residuals.error)
     floor = max(_FLOOR_SHARE * float(size.mean()), 1e-12)
-    honest = np.empty(len(size))
-    block = _sizeable(residuals.block)
-    for which in np.unique(block):
-        out = block == which
-        scale = _scale(task, size, ~out) if not out.all() else Constant(np.array([size.mean()]))
-        honest[out] = np.maximum(predict(scale, task.z[out]), floor)
-    ratio = size / honest
+    candidates = [_Scale(task, size, residuals, floor, fit) for fit in (_constant, _trees)]
+    widths = [_widths(size / scale.honest, residuals, coverage) for scale in candidates]
+    scores = [
+        _interval_score(size, scale.honest * np.where(residuals.mature, q["mature"], q["young"]), coverage)
+        for scale, q in zip(candidates, widths, strict=True)
+    ]
+    best = int(scores[1] < (1 - _SHARPER) * scores[0])
+    return Interval(
+        scale=candidates[best].fitted,
+        floor=floor,
+        q=widths[best],
+        age_column=age[0],
+        mature_from_d=age[1],
+        coverage=coverage,
+    )
+
+
+class _Scale:
+    """The typical absolute error: ``honest (n,)`` from fits without a row's own block, ``fitted`` on all of them."""
+
+    def __init__(self, task: Task, size: Floats, residuals: Residuals, floor: float, fit: _Fit) -> None:
+        self.honest = np.empty(len(size))
+        block = _sizeable(residuals.block)
+        for which in np.unique(block):
+            out = block == which
+            scale = fit(task, size, ~out) if not out.all() else _constant(task, size, out)
+            self.honest[out] = np.maximum(predict(scale, task.z[out]), floor)
+        self.fitted = fit(task, size, np.ones(len(size), dtype=bool))
+
+
+def _widths(ratio: Floats, residuals: Residuals, coverage: float) -> dict[str, float]:
+    """Return the conformal width of each regime, in scales, from ``ratio`` (n,) of error to honest scale."""
     recent = _FADING ** (residuals.block.max() - residuals.block).astype(np.float64)
     q = {
         name: _width(ratio[mask], recent[mask], coverage, residuals.groups * float(mask.mean()))
@@ -68,14 +98,12 @@ def calibrate(task: Task, residuals: Residuals, coverage: float, age: tuple[int,
         if mask.sum() >= _LEAST_REGIME
     }
     widest = _UNSEEN * max(q.values(), default=_width(ratio, recent, coverage, residuals.groups))
-    return Interval(
-        scale=_scale(task, size, np.ones(len(size), dtype=bool)),
-        floor=floor,
-        q={name: q.get(name, widest) for name in ("young", "mature")},
-        age_column=age[0],
-        mature_from_d=age[1],
-        coverage=coverage,
-    )
+    return {name: q.get(name, widest) for name in ("young", "mature")}
+
+
+def _interval_score(size: Floats, half: Floats, coverage: float) -> float:
+    """Return the mean interval score (Gneiting, Raftery, 2007) of errors ``size`` (n,) within ``half`` (n,)."""
+    return float(np.mean(2 * half + 2 / (1 - coverage) * np.maximum(size - half, 0.0)))
 
 
 def _sizeable(block: Ints) -> Ints:
@@ -89,7 +117,11 @@ def _sizeable(block: Ints) -> Ints:
     return np.array([joined[name] for name in block.tolist()], dtype=np.int64)
 
 
-def _scale(task: Task, size: Floats, chosen: Bools) -> Structure:
+def _constant(task: Task, size: Floats, chosen: Bools) -> Structure:
+    return Constant(np.array([size[chosen].mean()]))
+
+
+def _trees(task: Task, size: Floats, chosen: Bools) -> Structure:
     part = replace(
         task,
         outcome=f"{task.outcome} error",

@@ -23,7 +23,9 @@ from training.estimators.boosting import fit_boosting
 from training.estimators.linear import fit_linear
 from training.families import EFFICIENCY, Fitted, Workshop, add_composed, fit_networks, fit_origins, workshop
 from training.fitted import DataSpan, FittedModel, FittedOutcome
+from training.identification.assess import LeverAssessment, assess
 from training.inputs import TrainingInputs
+from training.learning import Learning
 from training.rolling import Origin, Origins, origins
 from training.rows import AGE, Rows, mature, moved, usable
 from training.scores import mae
@@ -96,9 +98,13 @@ def _fit(
     validations = {name: validate(rows, cuts.blocks, fitted[:-1], name, grown) for name in outcomes}
     meter.say("calibrating intervals and testing")
     results = {
-        name: _finish(shop, cuts, fitted[-1][name], choices[name], validations[name], inputs, meter)
+        name: _finish(
+            shop, cuts, [one[name] for one in fitted], choices[name], validations[name], inputs, meter
+        )
         for name in outcomes
     }
+    meter.say("asking what the record knows of each lever")
+    identification = _identification(shop, cuts, inputs)
     meter.say("asking about cells never seen")
     targets = tuple(name for name in outcomes if name in TARGETS)
     unseen = unseen_cells(shop, cuts.test, choices, targets, meter.tick) if folds else {}
@@ -112,6 +118,7 @@ def _fit(
         data=_span(inputs, rows, cuts),
         settings=shop.settings,
         study=study,
+        identification=identification,
     )
 
 
@@ -165,15 +172,16 @@ def _mature(shop: Workshop) -> Bools:
 def _finish(
     shop: Workshop,
     cuts: Origins,
-    families: Mapping[str, Structure],
+    by_origin: Sequence[Mapping[str, Structure]],
     choice: Choice,
     validation: Validation,
     inputs: TrainingInputs,
     meter: _Meter,
 ) -> FittedOutcome:
     name = validation.outcome
+    families = by_origin[-1]
     structure = champion(choice, families)
-    interval = _interval(shop, validation, choice)
+    interval = _interval(shop, validation, choice, _learning(shop, cuts, by_origin, validation, choice))
     asked = {**families, choice.family: structure}
     cell_ids = [str(cell) for cell in inputs.features.cell_ids]
     tested: Tested = test(shop, name, cuts.test, (choice.family, interval), asked, cell_ids)
@@ -201,13 +209,32 @@ def _baseline_errors(shop: Workshop, cuts: Origins, validation: Validation) -> d
     return {key: mae(validation.y[on], np.concatenate([part[key] for part in parts])[on]) for key in parts[0]}
 
 
-def _interval(shop: Workshop, validation: Validation, choice: Choice) -> Interval:
+def _learning(
+    shop: Workshop,
+    cuts: Origins,
+    by_origin: Sequence[Mapping[str, Structure]],
+    validation: Validation,
+    choice: Choice,
+) -> Learning:
+    name = validation.outcome
+    models = [champion(choice, families) for families in by_origin[:-1]]
+    errors = []
+    for block in range(len(cuts.blocks)):
+        here = validation.row[(validation.block == block) & validation.decides]
+        z, y = shop.rows.z[here], shop.rows.y[name][here]
+        errors.append([mae(y, predict(model, z)) if len(y) else 0.0 for model in models[: block + 1]])
+    rows = [int(cut.train(shop.rows, name).sum()) for cut in (*cuts.blocks, cuts.test)]
+    return Learning(rows, errors)
+
+
+def _interval(shop: Workshop, validation: Validation, choice: Choice, learning: Learning) -> Interval:
     picked = np.zeros(len(shop.rows), dtype=bool)
     picked[validation.row] = True  # rows are in order of date, and so are the blocks
     task, settings = shop.task(validation.outcome, picked), shop.settings
     age = shop.rows.column(AGE) if AGE in shop.rows.names else 0
     _, groups = blocks(shop.rows.cell[picked], task.date, settings.bootstrap_block_d)
-    residuals = Residuals(choice.error, validation.block, _mature(shop)[picked], len(groups))
+    error = choice.error * learning.factors[validation.block]
+    residuals = Residuals(error, validation.block, _mature(shop)[picked], len(groups))
     return calibrate(task, residuals, settings.coverage, (age, settings.mature_from_d))
 
 
@@ -222,6 +249,13 @@ def _support(shop: Workshop, cuts: Origins) -> Support:
         shop.settings.support_threshold,
         shop.settings.seed,
     )
+
+
+def _identification(shop: Workshop, cuts: Origins, inputs: TrainingInputs) -> dict[str, LeverAssessment]:
+    """Judge every lever on the mature cells of the development days, with the labels known by their end."""
+    rows = shop.rows.take(cuts.test.past(shop.rows) & _mature(shop))
+    known = {name: np.where(rows.known_on[name] < cuts.test.at, y, np.nan) for name, y in rows.y.items()}
+    return assess(replace(rows, y=known), inputs.window, shop.settings.horizon_d)
 
 
 def _span(inputs: TrainingInputs, rows: Rows, cuts: Origins) -> DataSpan:

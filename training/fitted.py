@@ -12,6 +12,7 @@ from features.recipe import Recipe
 from features.setpoints import OperatingWindow
 from training.confidence import Interval, Support
 from training.heldout import HeldOut
+from training.identification.assess import LeverAssessment
 from training.scores import Coverage, Score
 from training.settings import TrainSettings
 from training.structures import Floats, Structure, predict
@@ -86,6 +87,7 @@ class FittedModel:
         plant: the line's constants.
         data: what it was trained on.
         settings: what it was trained with, the seed included.
+        identification: lever -> whether the record tells its effect, for every lever of the window.
         study: the tuning study before the fit, if there was one.
     """
 
@@ -97,12 +99,17 @@ class FittedModel:
     plant: Plant
     data: DataSpan
     settings: TrainSettings
+    identification: Mapping[str, LeverAssessment]
     study: TuningResult | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a model without outcomes."""
+        """Refuse a model without outcomes, and a lever that nobody judged."""
         if not self.outcomes:
             raise UnknownNameError(f"a model needs an outcome; unavailable: {dict(self.unavailable)}")
+        if lacking := sorted(set(self.window.names) - set(self.identification)):
+            raise UnknownNameError(
+                f"a model must say of every lever whether its effect is known, not {lacking}"
+            )
 
     @property
     def seed(self) -> int:

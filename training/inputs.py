@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.design import design, design_names
+from features.labels import LabelTable
 from features.plant import Plant
 from features.recipe import FeatureTable, Recipe
 from features.setpoints import OperatingWindow
-from training.labels import LabelTable
 from training.rows import Rows, lever_places
 
 

@@ -153,6 +153,18 @@ def lever_effect(outcome: str, lever: str) -> LeverEffect | None:
     return EFFECTS.get((outcome, lever))
 
 
+def expected_slope(outcome: str, lever: str) -> LeverEffect | None:
+    """Return what physics expects of a small move from the mean setting, crowding included; None where it is silent."""
+    straight = lever_effect(outcome, lever)
+    if straight is None or lever != VOLTAGE or outcome not in CROWDING:
+        return straight
+    # d/dV of exp(-(V - mean) / scale) at the mean.
+    bend = CROWDING[outcome]
+    mean = straight.mean - bend.mean / CROWDING_SCALE_V
+    sign = straight.sign if mean * straight.sign >= 0 else 0
+    return LeverEffect(sign, mean, math.hypot(straight.sd, bend.sd / CROWDING_SCALE_V), straight.source)
+
+
 def doubtful(spread: float, usual_move: float) -> LeverEffect:
     """Return the effect of a lever that physics is silent about, for an outcome whose unexplained sd is ``spread``."""
     return LeverEffect(0, 0.0, _DOUBT * spread / (3 * usual_move), "nothing is known: evidence first")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import SettingsError
-from training.labels import LabelTable
+from features.labels import LabelTable
 
 Rows = NDArray[np.intp]
 Days = NDArray[np.datetime64]

@@ -43,7 +43,7 @@ class Ground:
 
 def over_rest(ground: Ground, draw: Draw) -> Iterator[Bad]:
     """Yield bad HTTP bodies without end, kind after kind."""
-    makers = [*(_value_maker(kind, text) for kind, text in _VALUES.items()), *_STRUCTURES]
+    makers = [*(_value_maker(kind, text) for kind, text in VALUES.items()), *_STRUCTURES]
     while True:
         for make in makers:
             yield make(ground, draw)
@@ -62,7 +62,7 @@ def over_grpc(ground: Ground, draw: Draw) -> Iterator[Bad]:
         yield from _grpc_structures(ground, draw)
 
 
-_VALUES: Final[Mapping[str, str]] = {
+VALUES: Final[Mapping[str, str]] = {
     "NaN": "NaN",
     "Infinity": "Infinity",
     "minus Infinity": "-Infinity",

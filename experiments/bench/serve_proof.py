@@ -3,6 +3,7 @@
 swaps           versions changed under load: no failed request, no answer that mixes versions
 terminations    told to end under load: readiness turns first, nothing accepted is dropped
 bad_bodies      bodies that must be refused: all are, the feature named, none answered with a number
+bad_advice      requests to /v1 that must be refused or set aside: all are, what is wrong named, no setpoint moved
 contract        schemathesis over an OpenAPI description: no 5xx but 503 and 504, every refusal in the one shape
 """
 
@@ -22,10 +23,12 @@ import numpy as np
 import orjson
 import uvloop
 
+from experiments.bench import bad_advice as over_v1
 from experiments.bench.bad_bodies import Bad, Ground, over_grpc, over_rest
 from experiments.bench.load import Load, Rows, json_request, press_http
 from experiments.bench.serve import admitted_rows
 from experiments.bench.service import HOST, Service, running
+from experiments.bench.standing import stand
 from experiments.bench.table import BenchMeta, BenchTable, Value
 from features.bundle import read_manifest
 from features.errors import SuperheatError
@@ -50,6 +53,7 @@ class Effort:
     other: Path | None = None
     terminations: int = 50
     bad_bodies: int = 5000
+    bad_advice: int = 5000
     cases: int = 10_000
     descriptions: tuple[Path, ...] = ()
     seed: int = 0
@@ -67,10 +71,12 @@ def run(bundle: Path, effort: Effort | None = None) -> BenchTable:
         rows.append(swaps(bundle, effort.other, effort))
     if effort.terminations:
         rows.append(terminations(bundle, effort.terminations, effort.seed))
-    if effort.bad_bodies or effort.cases:
+    if effort.bad_bodies or effort.bad_advice or effort.cases:
         with running(bundle, "--drain-s", "0", "--max-rows", "4096") as service:
             if effort.bad_bodies:
                 rows += bad_bodies(service, bundle, effort)
+            if effort.bad_advice:
+                rows.append(bad_advice(service, bundle, effort))
             if effort.cases:
                 from experiments.bench.contract import contract
 
@@ -218,6 +224,15 @@ def bad_bodies(service: Service, bundle: Path, effort: Effort) -> list[tuple[Val
         words = "; ".join(failures[:3]) or "all refused, the feature named where it was a value"
         table.append((f"bad bodies over {way}", tried, len(failures), words))
     return table
+
+
+def bad_advice(service: Service, bundle: Path, effort: Effort) -> tuple[Value, ...]:
+    """Send bad requests to ``/v1`` and return what was not refused, set aside or abstained from as it must be."""
+    manifest = read_manifest(bundle)
+    place = over_v1.Place(Ground(manifest, admitted_rows(bundle, 64, effort.seed)), stand(service, manifest))
+    found = over_v1.failures(service, place, np.random.default_rng(effort.seed), effort.bad_advice)
+    words = "; ".join(found[:3]) or "all refused or set aside, what is wrong named, no setpoint moved"
+    return "bad requests to /v1", effort.bad_advice, len(found), words
 
 
 def _rest_failures(service: Service, model: str, bodies: Iterator[Bad]) -> list[str]:

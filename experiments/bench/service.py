@@ -70,8 +70,10 @@ def running(bundle: Path, *flags: str) -> Iterator[Service]:
     Raises:
         SuperheatError: it does not become ready.
     """
-    with tempfile.TemporaryDirectory(prefix="superheat-service-") as models:
+    with tempfile.TemporaryDirectory(prefix="superheat-service-") as folder:
+        models = f"{folder}/models"
         command = [sys.executable, "-m", "serving.command", "--bundle", str(bundle), "--models-dir", models]
+        command += ["--ledger", f"sqlite:///{folder}/ledger.db", "--keys-file", f"{folder}/keys.json"]
         command += ["--port", "0", "--grpc-port", "0", "--insecure-local", *flags]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SUPERHEAT_")}
         process = subprocess.Popen(

@@ -6,16 +6,16 @@ A figure without its versions, machine and seed cannot be compared with the next
 import json
 import math
 import os
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from experiments.machine import installed_versions, this_machine
 
 Value = str | int | float | bool | None
 
@@ -149,29 +149,6 @@ class BenchTable:
         versions = ", ".join(f"{name} {version}" for name, version in self.meta.versions.items())
         machine = ", ".join(f"{key} {value}" for key, value in self.meta.machine.items())
         return f"seed {self.meta.seed} | {machine} | {versions}"
-
-
-def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the installed version of each distribution, "absent" where it is not installed."""
-    found: dict[str, str] = {"python": platform.python_version()}
-    for name in distributions:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
-
-
-def this_machine() -> dict[str, str | int]:
-    """Return the machine in words that name no host: usable cores, architecture, system."""
-    return {"cores": usable_cores(), "architecture": platform.machine(), "system": platform.system()}
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use, which in a container is fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _is_number(value: Value) -> bool:

@@ -89,7 +89,7 @@ def _promise(advice: Sequence[Recommendation], asked: NDArray[np.int64], cells: 
         if (energy := one.expected.get("energy_kwh_per_t")) is not None and one.status != "abstain":
             promise.expected_energy_kwh_per_t[cell] = (energy.recommended, energy.lower, energy.upper)
         if one.status == "move" and one.saving is not None:
-            for name in ("energy_kwh_per_t", "net_anode_kg_per_t", "cost_per_t"):
+            for name in ("energy_kwh_per_t", "net_anode_kg_per_t", "cost_per_t", "cost_in_one_horizon"):
                 told: Estimate | None = getattr(one.saving, name)
                 if told is not None:
                     getattr(promise, name)[cell] = (told.mean, told.lower, told.upper)

@@ -48,7 +48,7 @@ class Kept:
     promised: float
     realised: float
     inside: float
-    """Share of cell-weeks whose realised saving of cost lies within the stated interval."""
+    """Share of cell-weeks whose realised saving of cost lies within the interval stated for one cell and horizon."""
     line_inside: float
     """Share of line-weeks whose realised saving, over all cells moved, lies within their summed intervals."""
     energy_inside: float
@@ -250,18 +250,19 @@ def _abstained(result: ArmResult) -> float:
 
 def kept(found: Sequence[ArmResult], prices: Prices) -> Kept | None:
     """Return how promises were kept; None where nothing was promised."""
-    told, came, energy, weeks = [], [], [], []
+    told, ends, came, energy, weeks = [], [], [], [], []
     for result in found:
         promise, real = result.promise["cost_per_t"], result.realised(prices)["cost_per_t"]
         known = np.isfinite(promise[:, :, 0]) & np.isfinite(real)
         told.append(promise[known])
+        ends.append(result.promise["cost_in_one_horizon"][known][:, 1:])
         came.append(real[known])
         energy.append(_energy_inside(result, prices))
         weeks.append(_weeks_inside(promise, np.where(known, real, np.nan), result.every_d))
     promised, realised, inside = np.concatenate(told), np.concatenate(came), np.concatenate(energy)
     if not len(promised):
         return None
-    bounded = np.isfinite(promise_ends := promised[:, 1:]).all(axis=1)
+    bounded = np.isfinite(promise_ends := np.concatenate(ends)).all(axis=1)
     within = (realised >= promise_ends[:, 0]) & (realised <= promise_ends[:, 1])
     return Kept(
         decisions=len(promised),

@@ -14,6 +14,7 @@ PROMISED: Final = (
     "energy_kwh_per_t",
     "net_anode_kg_per_t",
     "cost_per_t",
+    "cost_in_one_horizon",
     "expected_energy_kwh_per_t",
 )
 """The numbers of a promise."""
@@ -31,6 +32,7 @@ class Promise:
     energy_kwh_per_t: Array
     net_anode_kg_per_t: Array
     cost_per_t: Array
+    cost_in_one_horizon: Array
     expected_energy_kwh_per_t: Array
     status: NDArray[np.str_]
     reason: NDArray[np.str_]

@@ -2,7 +2,17 @@
 
 import typer
 
-from experiments.commands import advice, bench, data, doctor, experiments, models, run
+from experiments.commands import (
+    advice,
+    allocate,
+    bench,
+    confounding,
+    data,
+    doctor,
+    experiments,
+    models,
+    run,
+)
 
 app = typer.Typer(
     name="superheat",
@@ -20,6 +30,8 @@ app.command("tune")(models.tune)
 app.command("compare")(models.compare)
 app.command("export")(models.export)
 app.command("recommend")(advice.recommend)
+app.command("allocate")(allocate.allocate)
+app.command("confounding")(confounding.confounding)
 app.command("doctor")(doctor.doctor)
 app.command("closed-loop")(experiments.closed_loop)
 app.add_typer(experiments.app, name="experiment")

@@ -27,6 +27,7 @@ _REASONS: Final = {
     "single_member": Words("the model cannot say how sure a saving is", "模型无法给出把握程度"),
     "unsafe": Words("the move found fails the final check", "所得方案未通过最终校核"),
     "no_path": Words("no order of daily steps reaches the setting", "没有可行的逐日步骤"),
+    "not_identified": Words("what its levers do is not known from the record", "记录无法说明设定项的作用"),
     "no_data": Words("no usable record for the day", "当日没有可用记录"),
     "stale": Words("the last report is too old", "最近上报过旧"),
     "missing": Words("a value that the model needs is missing", "模型所需数据缺失"),

@@ -14,8 +14,8 @@ from typing import Final
 import pyarrow.parquet
 
 from experiments.simulator.simulate import Simulated, simulate
+from features.layout import TABLES
 from features.signals import SIGNALS
-from features.tables.layout import TABLES
 from features.tables.store import Tables, read_tables, write_tables
 
 PRESET: Final = "line-500"

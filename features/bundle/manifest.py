@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, TypeAlias
+from functools import cached_property
+from typing import Any, Final, Literal, TypeAlias
 
 from features.bundle.encoding import build, canonical, plain, sha256
 from features.design import LeverColumns
@@ -17,8 +18,11 @@ from features.errors import InputError
 from features.plant import Plant
 from features.setpoints import Group, JointLimit, Lever, OperatingWindow
 
-PROTOCOL: Final = 1
-"""Version of the stored format: any change that an older reader would misread raises it."""
+PROTOCOL: Final = 2
+"""Version of the stored format: any change that an older reader would misread raises it.
+
+2: every lever says whether the record identifies its effect. A reader of 1 would move levers that are not.
+"""
 
 Figures: TypeAlias = Mapping[str, float | None]
 """Name of a figure -> its value, null where it is not defined."""
@@ -150,8 +154,41 @@ class RecipeInfo:
 
 
 @dataclass(frozen=True)
+class IdentificationInfo:
+    """Whether the record tells a lever's effect from its operators' reasons for moving it.
+
+    grade: ``identified`` (moved on its own, it moved something), ``weak`` (it moved, physics expects an effect, the
+    record is too noisy to show it), ``not_identified`` (it must not be moved on this record's word). code, text,
+    text_zh: why. moves: how often it moved; own_share: share of the moves' variance that the operators' rule does not
+    explain; effective_moves: moves of equal size that would say as much. outcomes: outcome -> the code of what is
+    known of the lever's effect on it (``follows``: its effect shows).
+    """
+
+    grade: Literal["identified", "weak", "not_identified"]
+    code: str
+    text: str
+    text_zh: str
+    moves: int
+    own_share: float
+    effective_moves: float
+    outcomes: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Check the reason and the numbers."""
+        _require(
+            bool(self.code and self.text and self.text_zh), f"identification {self.grade} gives no reason"
+        )
+        _require(
+            0.0 <= self.own_share <= 1.0 and self.moves >= 0 and self.effective_moves >= 0.0,
+            f"identification: own_share {self.own_share} is no share, or its moves are negative",
+        )
+
+
+@dataclass(frozen=True)
 class LeverInfo:
-    """One lever: its feature columns (set value, value in force the day before), bounds, steps and group."""
+    """One lever: its feature columns (set value, value in force the day before), bounds, steps, group, and how well
+    its effect is known.
+    """
 
     name: str
     unit: str
@@ -164,15 +201,19 @@ class LeverInfo:
     window: float
     group: Group
     source: str
+    identification: IdentificationInfo
 
     def __post_init__(self) -> None:
         """Check the bounds as a lever does."""
         _ = self.lever
 
     @classmethod
-    def of(cls, lever: Lever, column: str, reference_column: str) -> "LeverInfo":
-        """Return what the manifest keeps of ``lever`` and its two feature columns."""
-        return cls(column=column, reference_column=reference_column, **plain(lever))
+    def of(
+        cls, lever: Lever, column: str, reference_column: str, identification: IdentificationInfo
+    ) -> "LeverInfo":
+        """Return what the manifest keeps of ``lever``, its two feature columns and how well its effect is known."""
+        own = plain(lever)
+        return cls(column=column, reference_column=reference_column, identification=identification, **own)
 
     @property
     def lever(self) -> Lever:
@@ -296,7 +337,7 @@ class Manifest:
                 return outcome
         raise KeyError(f"bundle {self.name} has no outcome {name!r}")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything but ``created``: the bundle's identity."""
         values = _plain(self)

@@ -17,7 +17,7 @@ from features.recipe.state import RecipeState
 from features.recipe.table import FeatureTable
 from features.signals import Signal
 
-ARITHMETIC: Final = 1
+ARITHMETIC: Final = 2
 """Version of the features' arithmetic: raise it whenever the same record would give another number."""
 
 _UNDECLARED: Final = 1e12
@@ -120,8 +120,10 @@ class Recipe:
         sensors = [sensor.name for sensor in self.sensors]
         return RecipeState(self.features, self.levers, sensors, cells, plant)
 
-    def table(self, history: History) -> FeatureTable:
+    def table(self, history: History, since: np.datetime64 | None = None) -> FeatureTable:
         """Return the rows of every decision that ``history`` shows: what was set on D, known at the end of D-1.
+
+        ``since``: only of decisions from that day on; the days before are known all the same.
 
         A setpoint that was not reported on D stands as it stood. Cells without a report for three days, or with a
         lever never reported, give no row.
@@ -135,6 +137,8 @@ class Recipe:
         rows, cells, dates = [], [], []
         for index in range(len(history.dates) - 1):
             state.advance(history.day(index))
+            if since is not None and history.dates[index + 1] < since:
+                continue
             usable = np.flatnonzero(state.usable)
             if len(usable):
                 rows.append(state.row(self._set_on(history, index + 1, state))[usable])

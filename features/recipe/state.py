@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from features import metal_balance
 from features.electrolysis.faraday import ALUMINA_KG_PER_KG, ENERGY_KWH_PER_T_PER_V, METAL_KG_PER_KA_DAY
 from features.errors import ContractError, InputError
+from features.held import Repetition, without
 from features.history import Day
 from features.metal_balance import BalanceDay, BalanceSettings
 from features.plant import Plant
@@ -53,6 +54,7 @@ class RecipeState:
         self._bath = Chemistry(cells)
         self._setpoints = Setpoints(len(levers), cells)
         self._since_effect = DaysSince((cells,))
+        self._repetition = Repetition(cells)
         self._silent = np.full(cells, np.inf)
         self._age = np.full(cells, np.nan)
         self._date: np.datetime64 | None = None
@@ -89,6 +91,7 @@ class RecipeState:
         if self._date is not None and day.date != self._date + np.timedelta64(1, "D"):
             raise ContractError(f"recipe: {day.date} does not follow {self._date}; give every day, in order")
         reported = {name: self._checked(name, values) for name, values in day.signals.items()}
+        reported = without(reported, self._repetition.advance(reported))
         self._date, self._known = day.date, None
         restarted = self._restart(self._get(reported, "cell_age_d"))
         self._balance_day(reported, restarted)

@@ -19,10 +19,10 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from features.errors import ContractError
+from features.layout import MATERIALS, Layout
 from features.plant import Plant
 from features.signals import SIGNALS, Signal
 from features.tables.findings import Fault
-from features.tables.layout import MATERIALS, Layout
 
 SOURCE, ROW = "source_file", "source_row"
 ASIDE = "set_aside"

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.history import History
-from features.tables.layout import TABLES, Kind
+from features.layout import TABLES, Kind
 from features.tables.store import Tables
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ContractError, InputError, MappingError
+from features.layout import REQUIRED_TABLES, TABLES, Layout
 from features.tables.contract import ASIDE, CARRIED, ROW, SOURCE, Checked, Circumstances, check
 from features.tables.delimited import header_name
 from features.tables.findings import Fault, Finding, quarantine_frame
 from features.tables.intake import Taken, take_in
-from features.tables.layout import REQUIRED_TABLES, TABLES, Layout
 from features.tables.mapping import PlantMapping, SourceMapping, read_mapping, shipped_mappings
 from features.tables.plausible import refuse_wrong_units
 from features.tables.quality import QualityReport, quality_report

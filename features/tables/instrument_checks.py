@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from features.held import MOVES_DAILY
 from features.history import History
 from features.signals import SIGNALS, Signal
 from features.tables.events import Events
@@ -60,15 +61,6 @@ _PAIRS = (
     ("alf3_dose_kg_d", "alf3_fed_kg_d"),
     ("tap_target_kg", "tap_mass_kg"),
     ("alumina_feed_kg_d", "alumina_fed_kg_d"),
-)
-_MOVES_DAILY = (
-    "cell_voltage_v",
-    "noise_mv",
-    "alumina_fed_kg_d",
-    "alumina_shots",
-    "beam_travel_mm",
-    "bath_temperature_c",
-    "alf3_fed_kg_d",
 )
 _CONSTANT = 0.9
 _FEW = 20
@@ -288,11 +280,11 @@ def _filled_in(history: History) -> list[Finding]:
 
 def _held(history: History) -> list[Finding]:
     """Return cells whose record repeats day after day: nobody measured, values were written again."""
-    stood = held([history.signals[name] for name in _MOVES_DAILY if name in history.signals])
+    stood = held([history.signals[name] for name in MOVES_DAILY if name in history.signals])
     if not stood:
         return []
-    text = f"voltage, noise and feed repeat day after day in {_cells(history, stood)}: held or filled in, not measured"
-    zh = f"电压、噪声、加料等逐日重复（保持或填补值，并非测量）：{_cells(history, stood)}"
+    text = f"voltage, noise and feed repeat day after day in {_cells(history, stood)}: held or filled in, not measured; such days count as not reported"
+    zh = f"电压、噪声、加料等逐日重复（保持或填补值，并非测量，按未报告处理）：{_cells(history, stood)}"
     return [Finding("record_held", "error", "cell_days", "", text, zh, _evidence(history, stood, "days"))]
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.held import LEAST_DAYS, LEAST_SIGNALS
+
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -25,7 +27,6 @@ _MORE_NOISE = 3.0
 _PILE, _PILE_COUNT, _PILE_SHARE, _NEIGHBOURS, _DISTINCT = 3.0, 10, 0.005, 5, 15
 _CHANCE = 1e-6
 _SHORTEST_RUN = 7
-_HELD_SIGNALS, _HELD_DAYS = 4, 3
 _RAMP_DAYS = 4
 _GRIDS = tuple(base * 10.0**power for power in range(-4, 4) for base in (1.0, 2.0, 2.5, 5.0))
 _LINE = 5
@@ -152,13 +153,13 @@ def held(records: Sequence[Floats]) -> tuple[Place, ...]:
 
     It must last three days or longer; ``size`` is the run in days, the first included.
     """
-    if len(records) < _HELD_SIGNALS:
+    if len(records) < LEAST_SIGNALS:
         return ()
-    still = (np.diff(np.stack(list(records)), axis=1) == 0.0).sum(axis=0) >= _HELD_SIGNALS
+    still = (np.diff(np.stack(list(records)), axis=1) == 0.0).sum(axis=0) >= LEAST_SIGNALS
     found = []
     for cell in range(still.shape[1]):
         start, length = _longest_run(still[:, cell])
-        if length >= _HELD_DAYS:
+        if length >= LEAST_DAYS:
             found.append(Place(cell, start, float(length + 1)))
     return tuple(found)
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from features.electrolysis.bath import excess_alf3_from_ratio
 from features.errors import MappingError
+from features.layout import TABLES, Layout
 from features.tables.contract import ASIDE, ROW, SOURCE
 from features.tables.delimited import header_name
 from features.tables.findings import Fault, Finding
-from features.tables.layout import TABLES, Layout
 from features.tables.mapping import Column, PlantMapping, SourceMapping, TableMapping, Watched
 from features.tables.plausible import refuse_wrong_units
 from features.tables.reading import RawTable

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import InputError, MappingError, UnitError
+from features.layout import REQUIRED_TABLES, Layout, layout_of
 from features.plant import Plant
 from features.signals import SIGNALS, Signal
 from features.tables.delimited import header_name
-from features.tables.layout import REQUIRED_TABLES, Layout, layout_of
 from features.tables.reading import Dialect
 from features.tables.store import plant_from, sensor_from
 from features.tables.units import convert, unit

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.layout import TABLES
 from features.signals import SIGNALS, Signal
 from features.tables.balance_checks import balance_findings
 from features.tables.events import Events
@@ -19,7 +20,6 @@ from features.tables.findings import SEVERITIES, Finding, Severity, quarantine_f
 from features.tables.history import history as history_of
 from features.tables.instrument_checks import instrument_findings
 from features.tables.instruments import most_common, resolution
-from features.tables.layout import TABLES
 from features.tables.record_checks import (
     gap_findings,
     late_findings,

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.history import History
+from features.layout import Layout
 from features.tables.contract import ROW, SOURCE
 from features.tables.findings import Finding, Severity
-from features.tables.layout import Layout
 from features.tables.store import Tables
 
 _MANY, _SOME = 0.2, 0.01

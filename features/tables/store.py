@@ -16,10 +16,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from features.errors import ContractError, InputError
+from features.layout import REQUIRED_TABLES, TABLES, Layout
 from features.plant import Plant
 from features.policy.cost import Prices
 from features.signals import SIGNALS, Signal
-from features.tables.layout import REQUIRED_TABLES, TABLES, Layout
 
 PLANT_FILE = "plant.toml"
 _TIME: Literal["datetime64[us, UTC]"] = "datetime64[us, UTC]"

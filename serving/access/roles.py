@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from features.errors import SettingsError
+from serving.ports import Named
 from serving.refusals import RefusedError, of_status
 
 
@@ -81,7 +82,10 @@ RULES: Final[Mapping[tuple[str, str], Role]] = {
     ("POST", f"{_KEPT}/shadow"): Role.ENGINEER,
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/openapi.json"): Role.VIEWER,
+    ("GET", "/v1/session"): Role.VIEWER,
     ("GET", "/v1/cells"): Role.VIEWER,
+    ("GET", "/v1/cells/{cell_id}"): Role.VIEWER,
+    ("PUT", "/v1/cells/{cell_id}/mode"): Role.ENGINEER,
     ("GET", "/v1/savings"): Role.VIEWER,
     ("POST", "/v1/explain"): Role.VIEWER,
     ("POST", "/v1/quality"): Role.VIEWER,
@@ -154,6 +158,15 @@ def require(identity: Identity, needed: Role) -> None:
             "role_too_low",
             f"this takes the role {needed.name.lower()}; yours is {identity.role.name.lower()}",
         )
+
+
+def lines_seen(identity: object) -> list[str] | None:
+    """Return the lines that an identity may see, for a process that knows no identity; None = every line."""
+    if isinstance(identity, Identity):
+        return None if identity.lines is None else sorted(identity.lines)
+    if isinstance(identity, Named):
+        return None
+    raise of_status(403, "this identity has no lines here")
 
 
 def line_set(lines: Iterable[str]) -> frozenset[str] | None:

@@ -4,6 +4,7 @@ entries   what may be written, a model a kind
 chain     records chained by their hashes, and the search for the first that is not as it was written
 tables    the database: SQLite, or PostgreSQL by URL; migrations/ holds its schema's history
 book      ``Ledger``: append, read, verify
+contexts  a context as plain values and back
 advice    a recommendation with its context and settings, and its replay (needs the search extra)
 export    the ledger as a file that can be verified by itself
 """

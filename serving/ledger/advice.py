@@ -1,31 +1,25 @@
 """A recommendation with all that it was made from, so that it can be made again: written down, and replayed.
 
-Rows are kept as their bytes and numbers as their shortest exact decimals: what is read back is what was written, to
-the last bit.
+Numbers are kept as their shortest exact decimals: what is read back is what was written, to the last bit.
 """
 
-import base64
-import binascii
-import datetime
 import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import numpy as np
-
 from features.bundle.encoding import build, canonical, plain, sha256
 from features.errors import BundleForeignError, InputError
-from serving.context import Context, Stuck
+from serving.context import Context
 from serving.ledger.book import Ledger
 from serving.ledger.chain import Record
+from serving.ledger.contexts import context_values, read_context
 from serving.ledger.entries import Kind, RecommendationEntry, SettingsEntry
 from serving.ports import Identity
 from serving.recommend import AdviceSettings, Advisor, Bundle
 from serving.schemas import Recommendation
 
-_ROW: Final = "<f4"
 _ENDLESS: Final = {"inf": math.inf, "-inf": -math.inf}
 _KEY: Final = "endless"
 """JSON has no infinity: it is written as ``{"endless": "inf"}``."""
@@ -122,44 +116,6 @@ def read_settings(entry: SettingsEntry) -> AdviceSettings:
         return build(AdviceSettings, _endless(entry.settings))
     except ValueError as error:
         raise InputError(f"settings {entry.digest[:12]}... are of another version: {error}") from error
-
-
-def context_values(context: Context) -> dict[str, Any]:
-    """Return ``context`` as plain values."""
-    row = None if context.row is None else base64.b64encode(context.row.astype(_ROW).tobytes()).decode()
-    last = context.last_reported
-    return {
-        "line_id": context.line_id,
-        "cell_id": context.cell_id,
-        "date": context.date.isoformat(),
-        "row": row,
-        "last_reported": None if last is None else last.isoformat(),
-        "hours_since_anode_change": context.hours_since_anode_change,
-        "stuck": plain(context.stuck),
-    }
-
-
-def read_context(values: dict[str, Any]) -> Context:
-    """Return the context of plain ``values``.
-
-    Raises:
-        InputError: they are none.
-    """
-    try:
-        row, last = values["row"], values["last_reported"]
-        return Context(
-            line_id=values["line_id"],
-            cell_id=values["cell_id"],
-            date=datetime.date.fromisoformat(values["date"]),
-            row=None
-            if row is None
-            else np.frombuffer(base64.b64decode(row, validate=True), _ROW).astype(np.float32),
-            last_reported=None if last is None else datetime.date.fromisoformat(last),
-            hours_since_anode_change=values["hours_since_anode_change"],
-            stuck=tuple(build(Stuck, entry) for entry in values["stuck"]),
-        )
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise InputError(f"the context in the ledger cannot be read: {error}") from error
 
 
 def _finite(value: Any) -> Any:

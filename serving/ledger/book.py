@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.errors import InputError, SuperheatError, UnknownNameError
-from serving.ledger import schema
+from serving.database import WRITES, open_engine
 from serving.ledger.chain import Anchor, Content, Record, Verdict, verify_chain
 from serving.ledger.entries import (
     Applied,
@@ -23,15 +23,19 @@ from serving.ledger.entries import (
     entry_of,
     text_of,
 )
-from serving.ledger.tables import HEAD, RECORDS, WRITES, open_engine
+from serving.ledger.schema import SCHEMA
+from serving.ledger.tables import HEAD, RECORDS
 from serving.ports import Identity
+from serving.refusals import RefusedError, UnavailableError
 from serving.schemas import LeverAdvice, Recommendation
 
 _BATCH: Final = 1000
+_MANY: Final = 500
+"""Ids in one question: databases bound how many they take."""
 _LONGEST_SUBJECT: Final = 320
 
 
-class LedgerError(SuperheatError):
+class LedgerError(UnavailableError):
     """The ledger's database does not do what it is asked: nothing was written."""
 
 
@@ -74,13 +78,13 @@ class Ledger:
         Raises:
             SettingsError: the URL or the database cannot be used.
         """
-        self._engine = open_engine(url, must_exist=not create)
+        self._engine = open_engine(url, "ledger", must_exist=not create)
         self._now = now
         try:
             if create:
-                schema.upgrade(self._engine)
+                SCHEMA.upgrade(self._engine)
             else:
-                schema.require_newest(self._engine)
+                SCHEMA.require_newest(self._engine)
         except SuperheatError:
             self._engine.dispose()
             raise
@@ -112,26 +116,73 @@ class Ledger:
     def append_all(self, entries: Iterable[tuple[Kind, object]], identity: Identity) -> list[Record]:
         """Write ``entries`` (kind, body) in their order, all or none; see :meth:`append`."""
         read = [(kind, entry_of(kind, body)) for kind, body in entries]
-        subject = _subject(identity)
-        written = []
         with self._writing() as connection:
-            head = _head(connection, lock=True)
-            if head is None:
-                raise LedgerError("the ledger has lost its head; verify it before anything is written")
-            for kind, entry in read:
-                place = _place(connection, entry, identity, self._now())
-                text = text_of(entry)
-                known = _standing(connection, kind, entry, text)
-                if known is None:
-                    moment = self._now().astimezone(UTC).isoformat(timespec="microseconds")
-                    content = Content(moment, kind, subject, entry.about, *place, text)
-                    known = Record.after(head, content)
-                    head = known.anchor
-                    row = {**asdict(content), "sequence": known.sequence, "previous": known.previous}
-                    connection.execute(insert(RECORDS).values(**row, hash=known.hash))
-                written.append(known)
-            connection.execute(update(HEAD).values(sequence=head.sequence, hash=head.hash))
+            return self._add(connection, read, identity)
+
+    def decide(self, decision: Decision, identity: Identity, as_of: datetime | None = None) -> Decided:
+        """Write the one decision about a recommendation that still stands; ``as_of``: the moment on the line's clock.
+
+        Raises:
+            UnknownNameError: there is no such recommendation, or it is not of one's lines.
+            RefusedError: 409 it says nothing to decide, is decided already, or a newer one stands for its cell; 410
+                it has expired.
+            InputError: the levers are not those of the recommendation.
+            LedgerError: the database refuses.
+        """
+        with self._writing() as connection:
+            found = _advised(connection, decision.recommendation_id)
+            _require_seen(found.recommendation, identity)
+            _require_open(connection, found, as_of or self._now())
+            written = self._add(connection, [("decision", decision)], identity, as_of)[0]
+        return Decided(written, decision)
+
+    def require_open(self, recommendation_id: str, as_of: datetime | None = None) -> None:
+        """Refuse, as :meth:`decide` would, a recommendation about which nothing can be decided any more."""
+        with self._reading() as connection:
+            _require_open(connection, _advised(connection, recommendation_id), as_of or self._now())
+
+    def _add(
+        self,
+        connection: Connection,
+        entries: Iterable[tuple[Kind, Entry]],
+        identity: Identity,
+        as_of: datetime | None = None,
+    ) -> list[Record]:
+        subject, written = _subject(identity), []
+        head = _head(connection, lock=True)
+        if head is None:
+            raise LedgerError("the ledger has lost its head; verify it before anything is written")
+        for kind, entry in entries:
+            place = _place(connection, entry, identity, as_of or self._now())
+            text = text_of(entry)
+            known = _standing(connection, kind, entry, text)
+            if known is None:
+                moment = self._now().astimezone(UTC).isoformat(timespec="microseconds")
+                content = Content(moment, kind, subject, entry.about, *place, text)
+                known = Record.after(head, content)
+                head = known.anchor
+                row = {**asdict(content), "sequence": known.sequence, "previous": known.previous}
+                connection.execute(insert(RECORDS).values(**row, hash=known.hash))
+            written.append(known)
+        connection.execute(update(HEAD).values(sequence=head.sequence, hash=head.hash))
         return written
+
+    def latest(self, line_id: str, cell_id: str | None = None) -> list[Advised]:
+        """Return the recommendation that stands for each cell of a line, by cell: the last one written for it."""
+        with self._reading() as connection:
+            return _latest(connection, line_id, cell_id)
+
+    def advised_lines(self) -> list[str]:
+        """Return the lines that a recommendation was ever written for."""
+        asked = select(RECORDS.c.line_id).where(RECORDS.c.kind == "recommendation").distinct()
+        with self._reading() as connection:
+            return sorted(connection.execute(asked).scalars())
+
+    def of_cell(self, line_id: str, cell_id: str, most: int = 100) -> list[Advised]:
+        """Return the last ``most`` recommendations for a cell, the newest first."""
+        asked = _of_line(line_id, cell_id).order_by(RECORDS.c.sequence.desc()).limit(most)
+        with self._reading() as connection:
+            return [_read_advised(_record(row)) for row in connection.execute(asked)]
 
     def recommendation(self, recommendation_id: str) -> Advised:
         """Return the recommendation with that id.
@@ -153,6 +204,19 @@ class Ledger:
             found = list(_find(connection, "decision", recommendation_id))
         return [Decided(record, Decision.model_validate(record.body)) for record in found]
 
+    def decided(self, recommendation_ids: Iterable[str]) -> dict[str, Decided]:
+        """Return the decision that holds for each of the recommendations that one was taken about."""
+        ids, found = sorted(set(recommendation_ids)), {}
+        with self._reading() as connection:
+            for at in range(0, len(ids), _BATCH // 2):
+                asked = select(RECORDS).where(
+                    RECORDS.c.kind == "decision", RECORDS.c.about.in_(ids[at : at + _BATCH // 2])
+                )
+                for row in connection.execute(asked.order_by(RECORDS.c.sequence)):
+                    record = _record(row)
+                    found[row.about] = Decided(record, Decision.model_validate(record.body))
+        return found
+
     def records(
         self,
         kind: Kind | None = None,
@@ -163,6 +227,42 @@ class Ledger:
         """Return the records behind ``after``, in order: of one ``kind``, ``about`` one thing, of some ``lines``."""
         with self._reading() as connection:
             return list(_find(connection, kind, about, lines, after))
+
+    def advised_by_cell(self, line_id: str) -> dict[str, int]:
+        """Return how many recommendations a line's cells were given, by cell."""
+        asked = (
+            select(RECORDS.c.cell_id, func.count(RECORDS.c.about.distinct()))
+            .where(RECORDS.c.kind == "recommendation", RECORDS.c.line_id == line_id)
+            .group_by(RECORDS.c.cell_id)
+        )
+        with self._reading() as connection:
+            return {row[0]: int(row[1]) for row in connection.execute(asked)}
+
+    def advised(self, ids: Iterable[str]) -> dict[str, Advised]:
+        """Return the recommendations called ``ids``, by id; those that do not exist are left out."""
+        wanted, found = sorted(set(ids)), {}
+        with self._reading() as connection:
+            for at in range(0, len(wanted), _MANY):
+                asked = select(RECORDS).where(
+                    RECORDS.c.kind == "recommendation", RECORDS.c.about.in_(wanted[at : at + _MANY])
+                )
+                for row in connection.execute(asked):
+                    record = _record(row)
+                    found[row.about] = Advised(record, RecommendationEntry.model_validate(record.body))
+        return found
+
+    def unanswered(self, kind: Kind, line_id: str) -> list[Advised]:
+        """Return a line's recommendations that no record of ``kind`` is about, in order."""
+        answered = select(RECORDS.c.about).where(RECORDS.c.kind == kind, RECORDS.c.line_id == line_id)
+        asked = (
+            select(RECORDS)
+            .where(RECORDS.c.kind == "recommendation", RECORDS.c.line_id == line_id)
+            .where(RECORDS.c.about.not_in(answered))
+            .order_by(RECORDS.c.sequence)
+        )
+        with self._reading() as connection:
+            records = [_record(row) for row in connection.execute(asked)]
+        return [Advised(record, RecommendationEntry.model_validate(record.body)) for record in records]
 
     def head(self) -> Anchor:
         """Return the chain's head: note it down elsewhere, and the ledger can be verified against it.
@@ -248,12 +348,61 @@ def _advised(connection: Connection, recommendation_id: str) -> Advised:
     found = list(_find(connection, "recommendation", recommendation_id))
     if not found:
         raise UnknownNameError(f"there is no recommendation {recommendation_id[:64]!r} in the ledger")
-    return Advised(found[-1], RecommendationEntry.model_validate(found[-1].body))
+    return _read_advised(found[-1])
+
+
+def _read_advised(record: Record) -> Advised:
+    return Advised(record, RecommendationEntry.model_validate(record.body))
+
+
+def _of_line(line_id: str, cell_id: str | None) -> Select[Any]:
+    asked = select(RECORDS).where(RECORDS.c.kind == "recommendation", RECORDS.c.line_id == line_id)
+    return asked if cell_id is None else asked.where(RECORDS.c.cell_id == cell_id)
+
+
+def _latest(connection: Connection, line_id: str, cell_id: str | None = None) -> list[Advised]:
+    of = _of_line(line_id, cell_id).subquery()
+    last = select(func.max(of.c.sequence)).group_by(of.c.cell_id)
+    asked = select(RECORDS).where(RECORDS.c.sequence.in_(last)).order_by(RECORDS.c.cell_id)
+    return [_read_advised(_record(row)) for row in connection.execute(asked)]
+
+
+def _require_open(connection: Connection, found: Advised, now: datetime) -> None:
+    """Refuse a recommendation about which nothing can be decided any more."""
+    advice = found.recommendation
+    if advice.status != "move":
+        raise RefusedError(
+            409,
+            "nothing_to_decide",
+            f"recommendation {advice.recommendation_id} is {advice.status}: decide nothing",
+        )
+    if next(_find(connection, "decision", advice.recommendation_id), None) is not None:
+        raise RefusedError(
+            409, "already_decided", f"recommendation {advice.recommendation_id} is decided already"
+        )
+    newest = _latest(connection, advice.line_id, advice.cell_id)[0].recommendation.recommendation_id
+    if newest != advice.recommendation_id:
+        raise RefusedError(
+            409,
+            "superseded",
+            f"recommendation {advice.recommendation_id} is superseded; {newest} stands for cell {advice.cell_id}",
+        )
+    if advice.expired(now):
+        raise RefusedError(
+            410,
+            "expired",
+            f"recommendation {advice.recommendation_id} expired at {advice.expires_at.isoformat()}; ask for a new one",
+        )
 
 
 def _standing(connection: Connection, kind: Kind, entry: Entry, text: str) -> Record | None:
     """Return the record that says ``text`` already, for kinds that are named by their content."""
-    if not isinstance(entry, RecommendationEntry | SettingsEntry):
+    if isinstance(entry, RecommendationEntry):
+        advice = entry.recommendation
+        last = [found.record for found in _latest(connection, advice.line_id, advice.cell_id)]
+        # One that another has superseded meanwhile is written again, so that it stands again.
+        return next((record for record in last if record.content.body == text), None)
+    if not isinstance(entry, SettingsEntry):
         return None
     return next(
         (record for record in _find(connection, kind, entry.about) if record.content.body == text), None
@@ -270,16 +419,20 @@ def _place(
         recommendation = _advised(connection, entry.recommendation_id).recommendation
     else:
         return None, None
-    if not identity.may_see(recommendation.line_id):
-        # As for one that does not exist: others' recommendations are not told apart from none.
-        raise UnknownNameError(
-            f"there is no recommendation {recommendation.recommendation_id!r} in the ledger"
-        )
+    _require_seen(recommendation, identity)
     if isinstance(entry, Decision):
         _require_decidable(entry, recommendation, now)
     elif isinstance(entry, Applied):
         _require_offered(entry.levers, recommendation)
     return recommendation.line_id, recommendation.cell_id
+
+
+def _require_seen(recommendation: Recommendation, identity: Identity) -> None:
+    if not identity.may_see(recommendation.line_id):
+        # As for one that does not exist: others' recommendations are not told apart from none.
+        raise UnknownNameError(
+            f"there is no recommendation {recommendation.recommendation_id!r} in the ledger"
+        )
 
 
 def _require_decidable(decision: Decision, recommendation: Recommendation, now: datetime) -> None:

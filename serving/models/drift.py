@@ -4,6 +4,8 @@ Population stability index over bins of the parity rows' own quantiles, with mis
 below 0.1 nothing to see, above 0.25 a different population (the usual reading). Counts add up over workers.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -58,6 +60,31 @@ def stability_index(reference: Counts, recent: Counts) -> NDArray[np.float64]:
     expected = used * (1 / np.maximum(sizes[0], 1) + 1 / np.maximum(sizes[1], 1))
     enough = np.minimum(sizes[0], sizes[1]) >= min(LEAST_ROWS, int(sizes[0].min()))
     return np.where(enough & (sizes[1] >= LEAST_ROWS), np.maximum(index - expected, 0.0), np.nan)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far one feature has drifted: population stability index, None = too few rows to say."""
+
+    feature: str
+    psi: float | None
+    drifted: bool
+
+
+def drift_of(index: Mapping[str, float]) -> list[Drift]:
+    """Return what ``index`` (feature -> stability index, NaN = not known) says, the most drifted first."""
+    found = [
+        Drift(name, float(value) if np.isfinite(value) else None, bool(value > DRIFTED))
+        for name, value in index.items()
+    ]
+    return sorted(found, key=lambda one: (-1.0 if one.psi is None else one.psi, one.feature), reverse=True)
+
+
+def rows_index(proved: Rows, rows: Rows, names: Sequence[str]) -> dict[str, float]:
+    """Return the index of each feature of ``rows`` (n, d), a line's own recent ones, against the ``proved`` (r, d)."""
+    reference = Reference(proved)
+    index = stability_index(reference.counts, reference.count(rows))
+    return dict(zip(names, index.tolist(), strict=True))
 
 
 class Recent:

@@ -145,6 +145,16 @@ class House:
                 return found
         raise UnknownNameError(f"version {version[:64]!r} of model {name} is not in operation")
 
+    def in_operation(self) -> frozenset[str]:
+        """Return the digests of every version in operation."""
+        return frozenset(
+            version.manifest.digest for served in self._served.values() for version in served.versions()
+        )
+
+    def keeps(self, name: str, digest: str) -> bool:
+        """Say whether the repository holds the version ``digest`` of ``name``."""
+        return name in self._repository.names() and digest in self._repository.versions(name)
+
     @property
     def ready(self) -> bool:
         """Whether there is a model, and each one's current version has a worker that stands by."""

@@ -27,6 +27,8 @@ class Kind(IntEnum):
     """Raw float32 rows from inside the service; answered with raw outputs."""
     DRIFT = 4
     """Count the recent rows against the parity rows."""
+    TASK = 5
+    """A task for an advice worker: ``header_length`` bytes of JSON, then what belongs to it."""
     ANSWER = 16
     """The body is the answer."""
     REFUSAL = 17

@@ -5,11 +5,29 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from serving.routes.forms import HistoryPost, Progress
+
 _ERROR: Final = {
     "description": "Refused",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
 }
-REFUSALS: Final = ("400", "401", "403", "404", "405", "408", "409", "413", "415", "422", "429", "503", "504")
+REFUSALS: Final = (
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "408",
+    "409",
+    "410",
+    "413",
+    "415",
+    "422",
+    "429",
+    "501",
+    "503",
+    "504",
+)
 """Statuses that any route may refuse with."""
 
 _SCHEMAS: Final[dict[str, Any]] = {
@@ -134,13 +152,23 @@ def describe(app: FastAPI) -> dict[str, Any]:
         found = get_openapi(title=app.title, version=app.version, routes=app.routes)
         for path, method, name, request, answer in _protocol():
             found["paths"].setdefault(path, {})[method] = _operation(path, name, request, answer)
-        found.setdefault("components", {}).setdefault("schemas", {}).update(_SCHEMAS)
+        found.setdefault("components", {}).setdefault("schemas", {}).update(_SCHEMAS | _models())
         for operations in found["paths"].values():
             for operation in operations.values():
                 for status in REFUSALS:
                     operation["responses"][status] = _ERROR
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _models() -> dict[str, Any]:
+    """Return the schemas of models that routes name without taking or answering them through FastAPI."""
+    found: dict[str, Any] = {}
+    for model in (HistoryPost, Progress):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        found |= schema.pop("$defs", {})
+        found[model.__name__] = schema
+    return found
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -152,6 +180,7 @@ def _protocol() -> list[tuple[str, str, str, dict[str, Any] | None, dict[str, An
         ("/v2/health/live", "get", "Server live", None, _OBJECT),
         ("/v2/health/ready", "get", "Server ready", None, _OBJECT),
         ("/v2", "get", "Server metadata", None, _OBJECT),
+        ("/v1/session", "get", "Who is asking", None, _OBJECT),
         ("/v2/repository/index", "post", "Repository index", _ref("IndexRequest"), _LIST),
         ("/v2/repository/models/{model}", "get", "Versions in operation", None, _OBJECT),
         ("/v2/repository/models/{model}/drift", "get", "Drift of each feature", None, _OBJECT),

@@ -118,7 +118,7 @@ def line_through(point: Points, lever: int, size: int) -> Points:
 def cost_form(problem: Problem, forms: Mapping[str, Form]) -> Form | None:
     """Return the form of the cost of a tonne; None where a priced outcome has none."""
     prices = problem.goal.objective.prices
-    if not set(prices) <= set(forms) or problem.goal.objective.caution:
+    if not set(prices) <= set(forms) or problem.goal.objective.caution or problem.goal.widening:
         return None
     first, *others = prices
     total = forms[first].scaled(prices[first])

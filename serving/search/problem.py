@@ -17,6 +17,7 @@ from features.errors import SettingsError, UnknownNameError
 from features.setpoints import OperatingWindow
 from serving.limits import Limit, check_limits
 from serving.search.specialise import Points, Specialised
+from serving.widening import is_factor, needed, widened
 
 Floats = NDArray[np.float64]
 
@@ -84,15 +85,25 @@ class Objective:
 
 @dataclass(frozen=True)
 class Goal:
-    """What is wanted and what must hold: objective, predicted limits, and the least support."""
+    """What is wanted and what must hold: objective, predicted limits, and the least support.
+
+    ``widening``: outcome -> its interval and its members' disagreement count so many times as wide as answered.
+    """
 
     objective: Objective
     limits: tuple[Limit, ...] = ()
     support: float = 0.0
+    widening: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse two windows for one outcome."""
+        """Refuse two windows for one outcome, and a widening that narrows.
+
+        Raises:
+            SettingsError: as said.
+        """
         check_limits(self.limits)
+        if not all(is_factor(factor) for factor in self.widening.values()):
+            raise SettingsError(f"goal: widening is {dict(self.widening)}; give numbers of at least 1")
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ class Problem:
         self._known: dict[int, float] = {}
         self._strides = np.cumprod([1, *self.sizes[:-1]])
         self.home: Points = surrogate.points(self.current[None, :])[0]
-        at_home = self.surrogate.evaluate(self.home[None, :], self._outputs)
+        at_home = self._answers(self.home[None, :])
         self.allowed = self._sides_of(at_home)[0]
         self._home_members = self._member_cost(at_home) if goal.objective.caution else None
 
@@ -186,7 +197,7 @@ class Problem:
 
     def score(self, points: Points) -> Scores:
         """Return cost, excess and outputs of grid ``points`` (n, k)."""
-        outputs = self.surrogate.evaluate(points, self._outputs)
+        outputs = self._answers(points)
         cost = self.lever_cost(points)
         for name, price in self.goal.objective.prices.items():
             cost = cost + price * outputs[name]
@@ -210,7 +221,12 @@ class Problem:
         names += [side.output for limit in self.limits for side in limit.sides]
         if self.goal.objective.caution:
             names += [name + MEMBERS for name in self._members]
+        names += [needed(name, self.goal.widening) for name in names]
         return tuple(dict.fromkeys(names))
+
+    def _answers(self, points: Points) -> dict[str, Floats]:
+        """Return the outputs at grid ``points`` (n, k), widened as the goal asks."""
+        return widened(self.surrogate.evaluate(points, self._outputs), self.goal.widening)
 
     def _sides_of(self, outputs: Mapping[str, Floats]) -> Floats:
         lacking = np.maximum(self.goal.support - outputs[SUPPORT], 0.0)

@@ -48,7 +48,20 @@ stored = Parity.from_bytes(read_bundle(bundle).parity)
 answers = predictor.predict(stored.features)
 if stored.broken(answers):
     sys.exit("the parity rows are not reproduced")
-print(f"serving alone: {{len(stored.features)}} rows answered by bundle {{predictor.digest[:12]}}")
+import orjson
+from serving.advising.worker import open_worker
+from serving.models.wire import Frame, Kind, Unpacker
+from serving.service import create_app
+from serving.settings import Settings
+app = create_app(Settings(bundle=bundle, insecure_local=True))
+if not app.openapi()["paths"].get("/v1/recommendations"):
+    sys.exit("the application has no advice")
+task = orjson.dumps({{"verb": "settle", "window": None, "prices": None}})
+worker = open_worker(bundle, predictor.digest, 1)
+refused = next(Unpacker().feed(worker.answer(Frame(1, Kind.TASK, 0, len(task), 0, task))))
+if orjson.loads(refused.body).get("code") != "not_installed":
+    sys.exit(f"without the search extra a recommendation is {{refused.body[:200]}}")
+print(f"serving alone: {{len(stored.features)}} rows answered by bundle {{predictor.digest[:12]}}, advice names its remedy")
 """
 
 

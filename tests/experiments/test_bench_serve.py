@@ -10,6 +10,7 @@ import orjson
 import pytest
 import uvloop
 
+from experiments.bench import bad_advice
 from experiments.bench.bad_bodies import Ground, over_grpc, over_rest
 from experiments.bench.load import Load, plain_request, press_http
 from experiments.bench.serve import COLUMNS, ServeBench
@@ -37,17 +38,22 @@ def test_the_benchmark_measures_every_way_in() -> None:
 
 def test_small_proofs_find_no_fault() -> None:
     table = prove(
-        bundle(), Effort(swaps=3, rate=50.0, other=bundle(4), terminations=1, bad_bodies=240, cases=60)
+        bundle(),
+        Effort(
+            swaps=3, rate=50.0, other=bundle(4), terminations=1, bad_bodies=240, bad_advice=140, cases=120
+        ),
     )
     assert table.column("proof") == (
         "swaps under load",
         "SIGTERM under load",
         "bad bodies over REST",
         "bad bodies over gRPC",
+        "bad requests to /v1",
         "schemathesis, our description",
     )
-    assert table.column("failed") == (0,) * 5, table.rows
+    assert table.column("failed") == (0,) * 6, table.rows
     assert all(int(str(tried)) > 0 for tried in table.column("tried"))
+    assert int(str(table.column("tried")[-1])) >= 120
 
 
 def test_every_kind_of_bad_body_is_made_and_none_is_good() -> None:
@@ -73,6 +79,36 @@ def test_every_kind_of_bad_body_is_made_and_none_is_good() -> None:
 )
 def test_a_faulty_refusal_is_seen(status: int, content: bytes, fault: str) -> None:
     found = fault_of(status, content, "noise_mv")
+    assert fault in found
+    assert bool(found) == bool(fault)
+
+
+REFUSED = b'{"error":"noise_mv is wrong","code":"","request_id":""}'
+MOVED = b'{"recommendations":[{"status":"move","levers":[1],"reasons":[]}],"refused":[]}'
+SILENT = (
+    b'{"recommendations":[{"status":"abstain","levers":[],"reasons":[{"text":"noise_mv is out of range"}]}]}'
+)
+TAKEN = b'{"quarantined":[],"set_aside":{}}'
+ASIDE = b'{"quarantined":[{"column":"noise_mv"}],"set_aside":{"cell_days":1}}'
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "content", "fault"),
+    [
+        ("/v1/quality", 422, REFUSED, ""),
+        ("/v1/quality", 500, REFUSED, "answered 500"),
+        ("/v1/quality", 200, b"{}", "answered"),
+        ("/v1/quality", 422, REFUSED.replace(b"noise_mv", b"it"), "does not name"),
+        ("/v1/recommendations", 200, MOVED, "answered move"),
+        ("/v1/recommendations", 200, SILENT, ""),
+        ("/v1/recommendations", 200, SILENT.replace(b"noise_mv", b"it"), "without naming"),
+        ("/v1/history", 200, TAKEN, "every row was taken"),
+        ("/v1/history", 200, ASIDE, ""),
+        ("/v1/history", 200, ASIDE.replace(b"noise_mv", b"tap_mass_kg"), "not noise_mv"),
+    ],
+)
+def test_a_faulty_answer_of_v1_is_seen(path: str, status: int, content: bytes, fault: str) -> None:
+    found = bad_advice.fault_of(bad_advice.BadAsk("", "POST", path, b"", "noise_mv"), status, content)
     assert fault in found
     assert bool(found) == bool(fault)
 

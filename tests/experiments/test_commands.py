@@ -60,7 +60,10 @@ def test_help_says_what_it_reads_writes_and_costs(command: str) -> None:
         assert any(word in said for word in ("Reads", "change nothing"))
 
 
-@pytest.mark.parametrize("name", ["export", "search"])
+@pytest.mark.parametrize(
+    "name",
+    ["export", "search", "confounding", "response", "kill", "advice", "savings", "serve", "serve-proof"],
+)
 def test_every_bench_writes_json(name: str) -> None:
     code, out, _ = superheat("bench", name, "--help")
     assert code == 0

@@ -7,6 +7,7 @@ opinion is planted.
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -21,6 +22,7 @@ from training.confidence import Interval, Support, SupportView
 from training.export import Label
 from training.export.contents import manifest_of
 from training.export.graph import write_graph
+from training.fitted import FittedModel
 from training.structures import Constant, Structure, Sum, Tree, TreeEnsemble
 
 VOLTAGE = Lever("set_voltage_v", "V", 3.7, 4.3, 0.002, 0.020, 0.040, "voltage")
@@ -101,7 +103,7 @@ def planted(level: float, effects: Mapping[str, Sequence[Effect]], members: int)
     return Sum((constant, TreeEnsemble(trees, np.zeros(members)))) if effects else constant
 
 
-def bundle(
+def fitted_model(
     effects: Mapping[str, Mapping[str, Sequence[Effect]]],
     *,
     levels: Mapping[str, float] | None = None,
@@ -110,8 +112,8 @@ def bundle(
     without: Sequence[str] = (),
     support: float = 0.05,
     reach: float = 1e6,
-) -> FakeBundle:
-    """Return a bundle whose outcomes are ``levels`` plus ``effects`` [outcome][lever].
+) -> FittedModel:
+    """Return a model whose outcomes are ``levels`` plus ``effects`` [outcome][lever].
 
     ``half_widths``: of the intervals. ``without``: outcomes that it does not predict. ``reach``: moves (in steps of
     1 kg/d or 0.001 V) within which data support it.
@@ -138,7 +140,7 @@ def bundle(
         np.array([0.0, reach]),
         np.array([1.0, 0.0]),
     )
-    model = replace(
+    return replace(
         base,
         outcomes=outcomes,
         unavailable=dict.fromkeys(without, "no butt was weighed"),
@@ -146,7 +148,12 @@ def bundle(
         window=WINDOW,
         plant=Plant("testline", "Asia/Shanghai", 420.0, 40, 60.0, simulated=True),
     )
-    graph = write_graph(model, d)
+
+
+def bundle(effects: Mapping[str, Mapping[str, Sequence[Effect]]], **planted: Any) -> FakeBundle:
+    """Return a bundle of :func:`fitted_model`, without files."""
+    model = fitted_model(effects, **planted)
+    graph = write_graph(model, len(recipe().names))
     manifest = manifest_of(
         model, Label(created="2025-01-01T00:00:00+00:00"), dict.fromkeys(("a", "b"), "ab" * 32)
     )

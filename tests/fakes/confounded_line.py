@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.history import History
+from features.labels import label_table
 from features.levers import operating_window
 from features.plant import Plant
 from features.recipe import Recipe
 from training.inputs import TrainingInputs
-from training.labels import label_table
 
 KG_PER_KA_D = 8.05375
 PLANT = Plant("confounded line", "Asia/Shanghai", 500.0, 4, 62.0, simulated=True)

@@ -1,4 +1,7 @@
-"""Ledgers for tests: on SQLite always, on PostgreSQL too where SUPERHEAT_TEST_POSTGRESQL names a database to empty."""
+"""Ledgers for tests: on SQLite always, on PostgreSQL too where it is installed.
+
+``SUPERHEAT_TEST_POSTGRESQL`` names another database to empty, instead of a server that the tests start themselves.
+"""
 
 import os
 from pathlib import Path
@@ -6,12 +9,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-POSTGRESQL = os.environ.get("SUPERHEAT_TEST_POSTGRESQL", "")
+from tests.fakes.postgresql import programs, server_url
+
+_GIVEN = os.environ.get("SUPERHEAT_TEST_POSTGRESQL", "")
 DATABASES = [
     "sqlite",
     pytest.param(
         "postgresql",
-        marks=pytest.mark.skipif(not POSTGRESQL, reason="SUPERHEAT_TEST_POSTGRESQL names no database"),
+        marks=pytest.mark.skipif(
+            not _GIVEN and programs() is None, reason="PostgreSQL's programs are not installed"
+        ),
     ),
 ]
 
@@ -20,12 +27,13 @@ def url_of(database: str, folder: Path) -> str:
     """The URL of an empty ledger."""
     if database == "sqlite":
         return f"sqlite:///{folder / 'ledger.db'}"
-    engine = create_engine(POSTGRESQL)
+    url = _GIVEN or server_url()
+    engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
-    return POSTGRESQL
+    return url
 
 
 class Tamper:

@@ -80,7 +80,7 @@ def serving(*flags: str, wait: bool = True, program: str = "", **environment: st
     reader = threading.Thread(target=_read, args=(running,))
     reader.start()
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while not running.events("live"):
             assert process.poll() is None, running.lines
             assert time.monotonic() < until, running.lines

@@ -19,6 +19,7 @@ from features.bundle import (
     PROTOCOL,
     DataInfo,
     FeatureInfo,
+    IdentificationInfo,
     IntervalInfo,
     LeverInfo,
     Manifest,
@@ -42,6 +43,9 @@ from features.plant import Plant
 
 PLANT = Plant("testline", "Asia/Shanghai", 420.0, 40, 60.0, simulated=True)
 LEVERS = default_levers(PLANT)[:2]
+KNOWN = IdentificationInfo(
+    "identified", "follows", "it moved", "有响应", 120, 0.6, 90.5, {"energy_kwh_per_t": "follows"}
+)
 
 
 def manifest(files: dict[str, str] | None = None) -> Manifest:
@@ -82,7 +86,7 @@ def manifest(files: dict[str, str] | None = None) -> Manifest:
         ),
         features=tuple(features),
         recipe=RecipeInfo("1" * 64, {"arithmetic": 1, "signals": ["noise_mv"]}),
-        levers=tuple(LeverInfo.of(lever, lever.name, f"{lever.name}_last") for lever in LEVERS),
+        levers=tuple(LeverInfo.of(lever, lever.name, f"{lever.name}_last", KNOWN) for lever in LEVERS),
         limits=default_limits(LEVERS),
         plant=PLANT,
         support=SupportInfo(0.05),
@@ -316,7 +320,7 @@ def test_a_manifest_laid_out_otherwise_is_refused(tmp_path: Path, spoil: Any) ->
         read_manifest(tmp_path / "b")
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b'{"protocol": 1, "a": NaN}', b"[" * 100_000, b""])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b'{"protocol": 2, "a": NaN}', b"[" * 100_000, b""])
 def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
     (write(tmp_path / "b") / MANIFEST).write_bytes(content)
     with pytest.raises(BundleCorruptError):

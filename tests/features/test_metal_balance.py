@@ -188,3 +188,23 @@ def test_loads_and_restarts() -> None:
 def test_settings_must_be_above_zero(name: str, value: float) -> None:
     with pytest.raises(SettingsError, match=name):
         replace(SETTINGS, **{name: value})
+
+
+def test_the_fixed_interval_smoother_sums_to_the_horizons() -> None:
+    filtered = metal_balance.run_filter(gappy(40, 3, 5), SETTINGS)
+    daily = filtered.load * metal_balance.smoothed_days(filtered)
+    metal, _ = metal_balance.smoothed_production(filtered, 40, 0)
+    np.testing.assert_allclose(daily.sum(axis=0), metal[0], rtol=1e-10)
+
+
+def test_a_jump_that_was_announced_is_not_spread_over_its_neighbours() -> None:
+    rng = np.random.default_rng(3)
+    made = np.where(np.arange(70) < 40, 3700.0, 3850.0)[:, None] * np.ones((1, 400))
+    tap = np.full(made.shape, 3750.0)
+    level = 210.0 + np.cumsum(made - tap, axis=0) / SETTINGS.kg_per_mm + 3.0 * rng.standard_normal(made.shape)
+    fed = made * PRACTICAL_ALUMINA_KG_PER_KG + 80.0 * rng.standard_normal(made.shape)
+    record = days_of(level, tap, fed)
+    told = metal_balance.smoothed_days(metal_balance.run_filter(record, SETTINGS, {40: 400.0})).mean(axis=1)
+    untold = metal_balance.smoothed_days(metal_balance.run_filter(record, SETTINGS)).mean(axis=1)
+    assert told[40] - told[39] == pytest.approx(150.0, abs=8.0)
+    assert untold[40] - untold[39] < 60.0

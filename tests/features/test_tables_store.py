@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 
 from features.errors import ContractError, InputError, SettingsError
+from features.layout import TABLES
 from features.plant import Plant
 from features.policy.cost import Prices
 from features.signals import Signal
 from features.tables.history import column_arrays
 from features.tables.history import history as history_of
-from features.tables.layout import TABLES
 from features.tables.store import Tables, is_canonical, plant_toml, read_plant, read_tables, write_tables
 
 SENSOR = Signal("side_wall_c", "degC", 'shell "hot spot"', "侧壁温度", 50, 500, "measured", "plant")

@@ -278,6 +278,10 @@ def test_every_route_has_a_rule(app: FastAPI) -> None:
     assert not without_rule(app)
 
 
+def test_every_rule_has_a_route(app: FastAPI) -> None:
+    assert not set(RULES) - set(served(app))
+
+
 def test_a_route_without_a_rule_is_found_and_refused(app: FastAPI, tmp_path: Path) -> None:
     @app.get("/v1/forgotten/{name}")
     async def forgotten(name: str) -> str:

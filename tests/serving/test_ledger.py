@@ -533,3 +533,17 @@ def test_the_audit_writes_and_its_failure_is_told_in_the_log(
     with caplog.at_level("ERROR", "superheat.audit"):
         audit("li.wei/0a1b", "rollback", {"model": "potline"})
     assert caplog.records[-1].fields["what"] == "rollback"  # type: ignore[attr-defined]
+
+
+def test_a_line_is_asked_about_without_reading_the_whole_ledger(filled: Ledger) -> None:
+    ids = [recommendation(f"c{i}").recommendation_id for i in range(4)]
+    assert filled.advised_by_cell("L1") == {f"c{i}": 1 for i in range(4)}
+    assert filled.advised_by_cell("L2") == {}
+    found = filled.advised([ids[2], "f" * 32, ids[0]])
+    assert {key: one.recommendation.cell_id for key, one in found.items()} == {ids[0]: "c0", ids[2]: "c2"}
+    assert filled.advised([]) == {}
+    assert [one.recommendation.recommendation_id for one in filled.unanswered("decision", "L1")] == ids[2:]
+    body = {"recommendation_id": ids[3], "date": "2025-03-10", "levers": {"set_voltage_v": 3.94}}
+    filled.append("applied", body, WHO)
+    assert [one.recommendation.recommendation_id for one in filled.unanswered("applied", "L1")] == ids[:3]
+    assert filled.unanswered("applied", "L2") == []

@@ -23,6 +23,7 @@ from features.bundle import (
 )
 from features.bundle.encoding import sha256
 from features.errors import BundleCorruptError, BundleError, BundleForeignError, InputError
+from features.recipe import ARITHMETIC
 from serving.predictor import Predictor
 from tests.fakes.fitted import MEMBERS, fitted, recipe, rows
 from training.export import Label, ParityPlan, write_bundle
@@ -146,7 +147,9 @@ def resealed_after_swap(bundle: Path) -> Path:
 
 
 def test_another_recipe_is_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.recipe.recipe.ARITHMETIC", 2)  # the running code makes features otherwise
+    monkeypatch.setattr(
+        "features.recipe.recipe.ARITHMETIC", ARITHMETIC + 1
+    )  # the running code makes features otherwise
     with pytest.raises(BundleForeignError, match=r"arithmetic.*train again"):
         Predictor.open(bundle)
     monkeypatch.undo()

@@ -44,6 +44,18 @@ def test_the_interval_is_wider_where_errors_are_larger() -> None:
     assert np.corrcoef(interval.half_width(z), spread)[0, 1] > 0.7
 
 
+def test_where_errors_are_alike_everywhere_one_width_serves() -> None:
+    rng = np.random.default_rng(6)
+    z = np.stack([np.full(2000, 500.0), rng.normal(size=2000)], axis=1)
+    error = rng.normal(size=2000)
+    date = np.repeat(np.datetime64("2025-01-01", "D") + np.arange(200), 10)
+    task = Task("energy", z, error, date, np.ones((2000, 1)), np.ones(2, dtype=bool), (), 0)
+    residuals = Residuals(error, np.arange(2000) // 500, np.ones(2000, dtype=bool), 2000)
+    interval = calibrate(task, residuals, 0.9, (AGE, 120.0))
+    assert isinstance(interval.scale, Constant)
+    assert interval.half_width(z)[0] == pytest.approx(1.645, abs=0.1)
+
+
 def test_an_unknown_age_counts_as_young() -> None:
     interval = _interval(1)
     z = np.array([[np.nan, 0.0], [50.0, 0.0]])

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import SettingsError
+from features.labels import LabelTable, label_table
 from tests.fakes import columns as record
-from training.labels import LabelTable, label_table
 from training.splits import MATURE, YOUNG, cell_folds, months, regimes, time_split
 
 

@@ -4,8 +4,9 @@ A lever enters as its reference (the level) and its move, never as its value, so
 move's, and for the voltage the crowding response beside it. Each starts from what physics expects, with the weight
 that physics deserves, and is learnt from mature cells: a start-up is a regime of its own. Data that push an effect to
 the sign that physics forbids are confounded (operators act on sick cells) and are not believed: it stays at what
-physics expects. Every member draws its own expectation from the prior, so the members differ by what is not known
-about an effect and not only by the sample.
+physics expects. Every member draws its own expectation from the prior and its own sample for the effects, so the members
+differ by what is not known about an effect. The rest of the line is one fit on all rows: drawn anew for every member
+it errs more and says nothing about a lever.
 
 All other columns are shrunk towards no effect, except anchors: where the recipe already estimates the outcome (its
 running estimate), ridge shrinks towards a share of *that*. With little data the line is then persistence, with much
@@ -39,9 +40,10 @@ def fit_linear(task: Task, settings: LinearSettings) -> Structure:
     designs = _designs(inputs.read(task.z)[:, columns], response, task.m)
     prior, alpha = _context_prior(task, columns, used, designs[0], settings)
     slopes, intercept = np.zeros((task.m, len(prior.mean))), np.zeros(task.m)
+    every = np.ones(len(task.y))
     for j, design in enumerate(designs):
         effects = _effects(task, columns, design, (prior, alpha, settings.overlap_d), j)
-        normal = Normal.of(design.u, task.y, task.weights[:, j])
+        normal = Normal.of(design.u, task.y, every)
         slope, centre = normal.solve(alpha, prior, effects)
         slopes[j] = slope / design.sd
         intercept[j] = centre - float(slopes[j] @ design.mean)

@@ -15,8 +15,10 @@ _SPLITS = (0.5, 0.65, 0.8)
 _STEP = 0.15
 _SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
 """Shares of an anchor that are tried; those of several anchors add up to one at most."""
-_LINE_WIDE = (1.0, 30.0, 1000.0)
-"""How much harder line-wide columns are shrunk, as tried: not at all, by about the cells of a line, and for good."""
+_LINE_WIDE = (1.0, 30.0)
+"""How much harder line-wide columns are shrunk, as tried: not at all, and by about the cells of a line."""
+_WORTH = 0.02
+"""Anchors and harder shrinkage must be better than plain ridge by this share: splits of a short record choose by luck."""
 _LEAST_ROWS = 20
 
 
@@ -121,7 +123,10 @@ def choose(
             error[i] += np.abs(y[test][:, None] - predicted).sum(axis=0)
     if not error.any():
         return Shrinkage(settings.alphas[-1], factors[-1], mixes[-1])
-    best, mix = divmod(int(error.argmin()), len(mixes))
+    plain = np.array([factor == 1.0 for _, factor in tried])[:, None] & (np.array(mixes).sum(axis=1) == 0.0)
+    simple = np.where(plain, error, np.inf)
+    chosen = simple if simple.min() <= (1 + _WORTH) * error.min() else error
+    best, mix = divmod(int(chosen.argmin()), len(mixes))
     return Shrinkage(*tried[best], mixes[mix])
 
 

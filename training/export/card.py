@@ -97,9 +97,19 @@ def _levers(manifest: Manifest) -> Iterator[str]:
     yield ""
     heads = ("lever", "name", "unit", "low", "high", "step a day", "largest move", "resolution")
     yield from _table(heads, [_lever(lever) for lever in manifest.levers])
+    for lever in manifest.levers:
+        told = lever.identification
+        yield ""
+        yield f"{lever.name}: {told.grade.replace('_', ' ')}. {told.text} {_standing(lever)}"
     for limit in manifest.limits:
         yield ""
         yield f"Joint limit: {limit.name}, over {', '.join(sorted(limit.levers))}."
+
+
+def _standing(lever: LeverInfo) -> str:
+    told = lever.identification
+    figures = f"{told.moves:,} moves, {told.own_share:.0%} of their variance the lever's own."
+    return f"{figures} It is not moved." if told.grade == "not_identified" else figures
 
 
 def _limits(manifest: Manifest) -> Iterator[str]:

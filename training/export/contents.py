@@ -13,6 +13,7 @@ from features.bundle.manifest import (
     DataInfo,
     FeatureInfo,
     Figures,
+    IdentificationInfo,
     IntervalInfo,
     LeverInfo,
     Manifest,
@@ -25,6 +26,7 @@ from features.bundle.manifest import (
 from features.outcomes import TARGETS
 from training.export.graph import ANSWERED_BY_MEMBER
 from training.fitted import FittedModel, FittedOutcome
+from training.identification.assess import LeverAssessment
 from training.scores import Score
 from training.structures import describe
 
@@ -129,6 +131,25 @@ def _levers(fitted: FittedModel) -> tuple[LeverInfo, ...]:
     # In the recipe's order: the graph's design matrix has one move a lever, in that order.
     levers = (fitted.window.lever(name) for name in recipe.levers)
     return tuple(
-        LeverInfo.of(lever, recipe.names[columns[lever.name][0]], recipe.names[columns[lever.name][1]])
+        LeverInfo.of(
+            lever,
+            recipe.names[columns[lever.name][0]],
+            recipe.names[columns[lever.name][1]],
+            _identification(fitted.identification[lever.name]),
+        )
         for lever in levers
+    )
+
+
+def _identification(told: LeverAssessment) -> IdentificationInfo:
+    finding, moves = told.finding, told.moves
+    return IdentificationInfo(
+        grade=finding.grade,
+        code=finding.code,
+        text=finding.text,
+        text_zh=finding.text_zh,
+        moves=moves.moves,
+        own_share=round(moves.own_share, 6),
+        effective_moves=round(moves.effective, 3),
+        outcomes={entry.outcome: entry.finding.code for entry in told.outcomes},
     )

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from features.electrolysis.bath import Bath, liquidus_solheim_1996
 from features.errors import ContractError, SettingsError, TargetUnavailableError, UnknownNameError
 from features.history import History
+from features.labels import LabelTable, label_table
 from features.outcomes import OUTCOMES, REPORTED_ONLY
 from features.plant import Plant
 from tests.fakes import columns as record
-from training.labels import LabelTable, label_table
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "real_pots" / "pot_daily_report.xlsx"
 

@@ -51,18 +51,19 @@ def daily_carbon(history: History) -> AnodeCarbon:
     origin = float(history.dates[0].astype("datetime64[D]").astype(np.int64))
     start, stop = anodes.set_at - origin, anodes.removed_at - origin
     rate = (anodes.new_mass_kg - anodes.butt_mass_kg) / (stop - start)
-    for i in range(len(anodes)):
-        first, last = max(int(np.floor(start[i])), 0), min(int(np.floor(stop[i])), shape[0] - 1)
-        known = int(np.floor(stop[i])) + WEIGHED_AFTER_DAYS
-        # A butt weighed after the record ends is not in the record.
-        if last < first or known >= shape[0]:
-            continue
-        span, cell = slice(first, last + 1), anodes.cell[i]
-        days = np.arange(first, last + 1)
-        present = np.minimum(stop[i], days + 1.0) - np.maximum(start[i], days)
-        carbon[span, cell] += present * rate[i]
-        time[span, cell] += present
-        weighed_on[span, cell] = np.maximum(weighed_on[span, cell], known)
+    first = np.maximum(np.floor(start), 0).astype(np.intp)
+    last = np.minimum(np.floor(stop), shape[0] - 1).astype(np.intp)
+    known = np.floor(stop).astype(np.intp) + WEIGHED_AFTER_DAYS
+    # A butt weighed after the record ends is not in the record.
+    inside = (last >= first) & (known < shape[0])
+    for after in range(int((last - first)[inside].max(initial=-1)) + 1):
+        there = np.flatnonzero(inside & (first + after <= last))
+        day = first[there] + after
+        present = np.minimum(stop[there], day + 1.0) - np.maximum(start[there], day)
+        at = (day, anodes.cell[there])
+        np.add.at(carbon, at, present * rate[there])
+        np.add.at(time, at, present)
+        np.maximum.at(weighed_on, at, known[there])
     return AnodeCarbon(carbon, time, weighed_on)
 
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features import metal_balance
+from features import anode_labels, metal_balance
+from features.anode_labels import ahead, latest_ahead
 from features.electrolysis.faraday import ENERGY_KWH_PER_T_PER_V, METAL_KG_PER_KA_DAY
 from features.errors import ContractError, SettingsError, TargetUnavailableError, UnknownNameError
+from features.held import measured
 from features.history import History
 from features.metal_balance import BalanceDay, BalanceSettings
 from features.outcomes import OUTCOMES, REPORTED_ONLY
 from features.recipe.chemistry import sample_liquidus_c
-from training import anode_labels
-from training.anode_labels import ahead, latest_ahead
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -141,7 +141,7 @@ def label_table(history: History, horizon: int = 7, reach: int = REACH_DAYS) -> 
     """
     if horizon < 1 or reach < 0:
         raise SettingsError(f"labels: horizon {horizon} must be at least 1 and reach {reach} at least 0")
-    labels, unavailable = _all_labels(history, horizon, reach)
+    labels, unavailable = _all_labels(measured(history), horizon, reach)
     shape = (len(history.dates), len(history.cell_ids))
     values, known_on = {}, {}
     for name, label in labels.items():

@@ -1,0 +1,95 @@
+"""What advice is written into and read from: the ledger, the record, and the clock of each line."""
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from features.errors import InputError, UnknownNameError
+from serving.ledger import Ledger
+from serving.ports import Identity
+from serving.record.store import Line, RecordStore
+from serving.trust import Watch
+
+MOST_DAYS_BEHIND: Final = 60
+"""A record that ends longer before the decision is no record of what the line is doing."""
+MOST_DAYS_AHEAD: Final = 2
+_ONE_DAY = datetime.timedelta(days=1)
+
+
+def utc() -> datetime.datetime:
+    """Return the present moment."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+@dataclass(frozen=True)
+class Books:
+    """The ledger and the record with their URLs, what tells the time, and what is known of the models' errors.
+
+    ``watch_days``: decision days over which those are looked at; 0 = not at all.
+    """
+
+    ledger: Ledger
+    record: RecordStore
+    record_url: str
+    ledger_url: str
+    now: Callable[[], datetime.datetime] = utc
+    watch: Watch = field(default_factory=Watch)
+    watch_days: int = 56
+
+    def visible_line(self, identity: Identity, line_id: str) -> Line:
+        """Return a line of the record.
+
+        Raises:
+            UnknownNameError: it has none, or is not the asker's: the two are not told apart.
+        """
+        if not identity.may_see(line_id):
+            raise UnknownNameError(
+                f"line {line_id[:64]!r} has no record here; post its rows as history first"
+            )
+        return self.record.line(line_id)
+
+    def line_or_none(self, line_id: str) -> Line | None:
+        """Return a line of the record; None where it has none."""
+        try:
+            return self.record.line(line_id)
+        except UnknownNameError:
+            return None
+
+    def time_at(self, line: Line | None) -> datetime.datetime:
+        """Return the present moment on a line's clock.
+
+        A simulated line lives in its own time: it is the day after its record ends, whatever the day is here.
+        """
+        now = self.now()
+        if line is None or not line.plant.simulated or line.last is None:
+            return now
+        zone = ZoneInfo(line.plant.timezone)
+        local = now.astimezone(zone)
+        return datetime.datetime.combine(line.last + _ONE_DAY, local.time(), zone).astimezone(datetime.UTC)
+
+    def today(self, line: Line) -> datetime.date:
+        """Return the present day at a line, in the plant's zone."""
+        return self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
+
+    def decision_date(self, line: Line, asked: datetime.date | None) -> datetime.date:
+        """Return the day of a decision at ``line``: ``asked``, else today, or tomorrow where today has been reported.
+
+        Raises:
+            InputError: it lies too far from the record, or from today.
+        """
+        if line.last is None:
+            raise InputError(f"line {line.line_id} has no cell day yet; post cell_days as history")
+        today = self.today(line)
+        date = asked or max(today, line.last + _ONE_DAY)
+        if date > line.last + datetime.timedelta(days=MOST_DAYS_BEHIND):
+            raise InputError(
+                f"the record of line {line.line_id} ends on {line.last}, {(date - line.last).days} days before"
+                f" {date}; post newer rows as history"
+            )
+        if date > max(today, line.last + _ONE_DAY) + datetime.timedelta(days=MOST_DAYS_AHEAD):
+            raise InputError(
+                f"date {date} lies ahead: today is {today} at line {line.line_id}; decide day by day"
+            )
+        return date

@@ -1,0 +1,163 @@
+"""Every lever of a training run judged from its record: ridge and small trees, seconds for a line's year."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from features.outcomes import OUTCOMES
+from features.setpoints import OperatingWindow
+from training.identification.crossfit import Folds, Learner, out_of_fold, ridge, ridge_and_trees
+from training.identification.moves import Moves, less_line_day, line_days, moves_of
+from training.identification.slope import OwnMoves, Slope, own_moves, slopes
+from training.identification.verdict import Finding, OutcomeFinding, lacking, lever_finding, outcome_finding
+from training.rows import Rows
+from training.structures import Bools, Floats, Ints
+
+_LEAST_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Learners:
+    """What explains the operators' moves, the mean setpoints, and the outcomes."""
+
+    rule: Learner = ridge_and_trees
+    held: Learner = ridge
+    outcome: Learner = ridge
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Decisions with what their nuisance models leave, line-days taken out; NaN where it cannot be told.
+
+    own, held: (n, k) moves and mean setpoints. left: outcome -> (n,).
+    """
+
+    moves: Moves
+    own: Floats
+    held: Floats
+    left: Mapping[str, Floats]
+
+    def known(self, outcome: str | None = None) -> Bools:
+        """Return (n,): rows on which moves and mean setpoints (and the outcome) are all known."""
+        parts = (
+            [self.own, self.held] if outcome is None else [self.own, self.held, self.left[outcome][:, None]]
+        )
+        return np.asarray(np.isfinite(np.concatenate(parts, axis=1)).all(axis=1))
+
+
+@dataclass(frozen=True)
+class LeverAssessment:
+    """What the record says of one lever: its own moves, every outcome, and the grade over all."""
+
+    lever: str
+    unit: str
+    reach: float
+    moves: OwnMoves
+    outcomes: tuple[OutcomeFinding, ...]
+    finding: Finding
+
+
+def assess(
+    rows: Rows,
+    window: OperatingWindow,
+    horizon_d: int,
+    folds: Folds | None = None,
+    learners: Learners | None = None,
+) -> dict[str, LeverAssessment]:
+    """Return lever -> assessment from ``rows`` (n decisions): give those of mature cells whose labels may be used.
+
+    The same rows give the same numbers bit for bit.
+    """
+    if len(rows) < _LEAST_ROWS:
+        nothing = OwnMoves(len(rows), 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return {
+            lever.name: LeverAssessment(
+                lever.name, lever.unit, lever.window, nothing, (), lever_finding(nothing, ())
+            )
+            for lever in window.levers
+        }
+    return judge(residuals(rows, horizon_d, folds, learners), window)
+
+
+def residuals(
+    rows: Rows,
+    horizon_d: int,
+    folds: Folds | None = None,
+    learners: Learners | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Residuals:
+    """Return what the nuisance models leave of every move, mean setpoint and outcome of ``rows``."""
+    told, parts = learners or Learners(), folds or Folds()
+    moves = moves_of(rows, horizon_d)
+    parted = replace(parts, gap_d=max(parts.gap_d, horizon_d)).parted(moves.cell, moves.date)
+    day = line_days(moves.date)
+
+    def left(name: str, values: Floats, learner: Learner, seen: Floats) -> Floats:
+        if progress is not None:
+            progress(name)
+        rest = values - out_of_fold(seen, values, parted, learner)
+        return less_line_day(rest, day, np.isfinite(rest))
+
+    # An instrument may know more than the outcome's model: only the operators' rule sees the whole day.
+    levers = list(enumerate(moves.levers))
+    own = [left(name, moves.move[:, at], told.rule, moves.seen_of(name)) for at, name in levers]
+    held = [left(name, moves.held[:, at], told.held, moves.seen) for at, name in levers]
+    return Residuals(
+        moves=moves,
+        own=np.stack(own, axis=1),
+        held=np.stack(held, axis=1),
+        left={
+            name: left(name, rows.y[name], told.outcome, moves.seen) for name in OUTCOMES if name in rows.y
+        },
+    )
+
+
+Estimator = Callable[[Residuals, str, Ints], Sequence[Slope] | None]
+"""(residuals, outcome, columns (j,) of the levers that can be told) -> one slope each."""
+
+
+def judge(
+    residual: Residuals, window: OperatingWindow, estimate: Estimator | None = None
+) -> dict[str, LeverAssessment]:
+    """Return lever -> assessment from residuals; ``estimate`` is where the slopes come from."""
+    told = estimate or clustered
+    known, moves = residual.known(), residual.moves
+    own = {
+        name: own_moves(moves.move[known, at], residual.own[known, at], residual.held[known, at])
+        for at, name in enumerate(moves.levers)
+    }
+    told_of = [at for at, name in enumerate(moves.levers) if lacking(own[name]) is None]
+    found: dict[str, list[OutcomeFinding]] = {name: [] for name in moves.levers}
+    for outcome in residual.left:
+        each: dict[int, Slope] = {}
+        if told_of and residual.known(outcome).sum() >= _LEAST_ROWS:
+            columns = np.array(told_of, dtype=np.int64)
+            each = dict(zip(told_of, told(residual, outcome, columns) or (), strict=False))
+        for at, name in enumerate(moves.levers):
+            reach = window.lever(name).window
+            found[name].append(outcome_finding(outcome, name, reach, own[name], each.get(at)))
+    return {
+        name: LeverAssessment(
+            name,
+            window.lever(name).unit,
+            window.lever(name).window,
+            own[name],
+            tuple(found[name]),
+            lever_finding(own[name], found[name]),
+        )
+        for name in moves.levers
+    }
+
+
+def clustered(residual: Residuals, outcome: str, columns: Ints) -> list[Slope] | None:
+    """Return the slopes of the levers at ``columns`` (j,), clustered by cell and fortnight."""
+    known = residual.known(outcome)
+    moves = residual.moves
+    return slopes(
+        residual.own[known][:, columns],
+        residual.held[known][:, columns],
+        residual.left[outcome][known],
+        moves.cell[known],
+        moves.fortnight[known],
+    )
