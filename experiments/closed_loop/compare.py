@@ -225,9 +225,16 @@ def _share(
     for _ in range(_BOOTSTRAP if seeds > 1 else 0):
         picked = generator.integers(seeds, size=seeds)
         weights = generator.multinomial(cells, np.full(cells, 1.0 / cells), size=seeds).astype(np.float64)
-        drawn.append(np.nanmedian([share(int(s), w) for s, w in zip(picked, weights, strict=True)]))
-    low, high = np.nanpercentile(drawn, [2.5, 97.5]) if drawn else (math.nan, math.nan)
-    return Interval(float(np.nanmedian(once)), float(low), float(high))
+        drawn.append(_median([share(int(s), w) for s, w in zip(picked, weights, strict=True)]))
+    known = [value for value in drawn if math.isfinite(value)]
+    low, high = np.percentile(known, [2.5, 97.5]) if known else (math.nan, math.nan)
+    return Interval(_median(once), float(low), float(high))
+
+
+def _median(values: Sequence[float]) -> float:
+    """Return the median of what is known; NaN where nothing is."""
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.median(known)) if known else math.nan
 
 
 def _moves(result: ArmResult) -> float:

@@ -123,10 +123,11 @@ class Definition:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
-def task_digest(line: LineSpec, arm: ArmSpec, bundle_digest: str) -> str:
-    """Return the hash of what a result depends on beside its seed: a changed arm never meets an older result."""
+def task_digest(line: LineSpec, arm: ArmSpec, bundle_digest: str, code: str) -> str:
+    """Return the hash of what a result depends on beside its seed: a changed arm, or code, never meets an older result."""
     told = {"line": asdict(line.settings), "kind": arm.kind, "options": dict(arm.options)}
     told["bundle"] = bundle_digest if arm.kind not in ("operators", "hold") else ""
+    told["code"] = code
     text = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

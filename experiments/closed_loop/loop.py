@@ -102,13 +102,21 @@ class ArmResult:
     def as_arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as named arrays."""
         named = {name: np.asarray(getattr(self, name)) for name in _PLAIN}
+        named["protocol"] = np.asarray(PROTOCOL)
         for group in ("sums", "unmoved", "promise"):
             named |= {f"{group}.{name}": value for name, value in getattr(self, group).items()}
         return named
 
     @classmethod
     def from_arrays(cls, named: Mapping[str, NDArray[Any]]) -> "ArmResult":
-        """Return what :meth:`as_arrays` told."""
+        """Return what :meth:`as_arrays` told.
+
+        Raises:
+            InputError: written by another version of this format.
+            KeyError: an array is missing.
+        """
+        if int(named["protocol"]) != PROTOCOL:
+            raise InputError(f"a result of protocol {int(named['protocol'])}, not {PROTOCOL}; run it again")
 
         def group(prefix: str) -> dict[str, Array]:
             return {key.removeprefix(prefix): named[key] for key in named if key.startswith(prefix)}
@@ -130,6 +138,8 @@ class ArmResult:
         return per_tonne({name: _ahead(value, self.every_d) for name, value in self.sums.items()}, prices)
 
 
+PROTOCOL: Final = 2
+"""Version of the stored format: raise it whenever an array is added, or means something else."""
 _PLAIN: Final = ("status", "reason", "moved", "settings", "age_d", "damage", "every_d")
 
 

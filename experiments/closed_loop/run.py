@@ -16,6 +16,7 @@ from experiments.closed_loop.definition import Definition
 from experiments.closed_loop.loop import run_arm
 from experiments.closed_loop.store import Store, Task
 from experiments.progress import Meter
+from experiments.revision import code_revision
 from experiments.simulator.preset import load_preset
 from features.policy.cost import Prices
 
@@ -52,7 +53,9 @@ def run(
         InputError: the bundle or the history is not what it should be.
         SettingsError: an arm's options do not fit.
     """
-    store = Store(folder, {name: bench.predictor.manifest.digest for name, bench in benches.items()})
+    store = Store(
+        folder, {name: bench.predictor.manifest.digest for name, bench in benches.items()}, code_revision()
+    )
     prices = next(iter(benches.values())).prices
     _check_arms(definition, benches)
     begun, stopped = time.monotonic(), "every seed is done"

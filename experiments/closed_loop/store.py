@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.closed_loop.definition import ArmSpec, LineSpec, task_digest
 from experiments.closed_loop.loop import ArmResult
+from features.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Store:
 
     folder: Path
     bundles: Mapping[str, str]
+    code: str = ""
+    """The code's revision: what other code made is no result of this one."""
 
     def path(self, task: Task) -> Path:
         """Return where ``task``'s result lies; another definition of the same arm lies elsewhere."""
-        digest = task_digest(task.line, task.arm, self.bundles[task.line.name])
+        digest = task_digest(task.line, task.arm, self.bundles[task.line.name], self.code)
         return self.folder / f"{task.line.name}-{task.arm.name}-{task.seed}-{digest}.npz"
 
     def has(self, task: Task) -> bool:
@@ -59,5 +62,5 @@ class Store:
         try:
             with np.load(self.path(task), allow_pickle=False) as named:
                 return ArmResult.from_arrays({name: named[name] for name in named.files})
-        except (FileNotFoundError, zipfile.BadZipFile, KeyError, ValueError, EOFError):
+        except (FileNotFoundError, zipfile.BadZipFile, InputError, KeyError, ValueError, EOFError):
             return None

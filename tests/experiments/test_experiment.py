@@ -1,5 +1,6 @@
 """Experiments as files: read, refused, run over processes, found again after a kill, and compared soundly."""
 
+import io
 import json
 import math
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_a_run_is_resumed_and_leaves_page_figures_and_mlflow_runs(finished: Fini
     job = ExperimentJob(
         definition, finished.out / "bundle", finished.settings.data, tmp_path / "out", workers=1
     )
-    console = Console(file=(tmp_path / "log").open("w"), width=200)
+    console = Console(file=io.StringIO(), width=200)
     first, _ = run_experiment(job, console)
     assert first.seeds == (41, 42)
     assert not first.missing
@@ -127,7 +128,7 @@ def test_a_spent_budget_says_what_is_missing(finished: Finished, tmp_path: Path)
     job = ExperimentJob(
         definition, finished.out / "bundle", finished.settings.data, tmp_path / "out", workers=1
     )
-    ran, table = run_experiment(job, Console(file=(tmp_path / "log").open("w")))
+    ran, table = run_experiment(job, Console(file=io.StringIO()))
     assert ran.seeds == ()
     assert "budget" in ran.stopped
     assert any("ours" in words for words in ran.missing)
@@ -137,7 +138,7 @@ def test_a_spent_budget_says_what_is_missing(finished: Finished, tmp_path: Path)
 def test_no_bundle_is_said_with_the_way_out(tmp_path: Path) -> None:
     job = ExperimentJob(definition_from(small()), tmp_path / "none", tmp_path, tmp_path / "out")
     with pytest.raises(InputError, match="--bundle"):
-        run_experiment(job, Console(file=(tmp_path / "log").open("w")))
+        run_experiment(job, Console(file=io.StringIO()))
 
 
 def test_statistics_agree_with_scipy() -> None:
