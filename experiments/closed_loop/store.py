@@ -60,7 +60,8 @@ class Store:
     def get(self, task: Task) -> ArmResult | None:
         """Return ``task``'s result, None where there is none or the file is not whole."""
         try:
-            with np.load(self.path(task), allow_pickle=False) as named:
+            # Opened here, because what is no archive would be left open by whoever opens it by name.
+            with self.path(task).open("rb") as file, np.load(file, allow_pickle=False) as named:
                 return ArmResult.from_arrays({name: named[name] for name in named.files})
         except (FileNotFoundError, zipfile.BadZipFile, InputError, KeyError, ValueError, EOFError):
             return None
