@@ -19,7 +19,7 @@ def _quiet(done: float, total: float, note: str = "") -> None:
 def test_truth_and_model_are_asked_alike(finished: Finished, tmp_path: Path) -> None:
     table, answers = run(finished.out / "bundle", ResponsePlan(cells=6, days=1, seed=31), _quiet)
     assert table.meta.simulated
-    assert set(table.column("outcome")) == {"energy_kwh_per_t", "net_anode_kg_per_t"}
+    assert "energy_kwh_per_t" in table.column("outcome")
     volts = answers.truth["set_voltage_v"]["mean_voltage_v"]
     asked = np.isfinite(volts[..., 0])
     assert asked.any()
