@@ -130,7 +130,7 @@ def _all_applied(ledger: Ledger, history: History, line_id: str) -> Iterable[App
 
 
 def _all_measured(ledger: Ledger, history: History, line_id: str, horizon: int) -> Iterable[Measured]:
-    final = len(history.dates) - horizon - REACH_DAYS
+    final = _told_days(history, line_id) - horizon - REACH_DAYS
     """Decision days before this one are followed by all that their labels look at."""
     waiting = [
         found.recommendation
@@ -150,6 +150,20 @@ def _all_measured(ledger: Ledger, history: History, line_id: str, horizon: int) 
         outcomes = _outcomes(labels, history, advice)
         if _ANODE in outcomes and _day(history, advice.date) >= 0:
             yield _measured(advice, horizon, late[advice.recommendation_id] | {_ANODE: outcomes[_ANODE]})
+
+
+def _told_days(history: History, line_id: str) -> int:
+    """Return the days up to the last one on which cells and taps both tell something of the line.
+
+    A record comes table by table: outcomes of days whose taps are still on their way would be written for good.
+    """
+    mine = history.line_ids == line_id
+    told = np.ones(len(history.dates), dtype=bool)
+    for name in ("cell_voltage_v", "tap_mass_kg"):
+        values = history.signals.get(name)
+        told &= False if values is None else (values[:, mine] > 0).any(axis=1)
+    days = np.flatnonzero(told)
+    return int(days[-1]) + 1 if len(days) else 0
 
 
 def _without_anode(ledger: Ledger, history: History, line_id: str) -> dict[str, dict[str, float]]:

@@ -55,11 +55,17 @@ def run(bundle: Path, data: Path, cells: int = 300, days: int = 120, workers: in
         again = [_one(service)[0] for _ in range(_AGAIN)]
         rows.append(("one cell again, median", _AGAIN, median(again), None))
         rows.append(("one cell again, slowest", _AGAIN, max(again), None))
-        rows += [("whole line, streamed", *_round(service)), ("whole line again", *_round(service))]
+        for step in ("whole line, streamed", "whole line again"):
+            *measured, summary = _round(service)
+            rows.append((step, *measured))
         rows.append(("cells of the line", cells, _timed(service, "GET", "/v1/cells")[0], None))
     meta = BenchMeta.here(_PACKAGES, seed=None, simulated=plant.simulated)
-    note = f"{len(set(tables.cell_days['cell_id']))} cells of the data stand for {cells} under other names"
-    return BenchTable.of("Advice for a line", COLUMNS, rows, meta, (note,))
+    notes = (
+        f"{len(set(tables.cell_days['cell_id']))} cells of the data stand for {cells} under other names",
+        # A cell of which nothing is said costs no search: the times are worth what was said.
+        ", ".join(f"{summary[status]} {status}" for status in ("moved", "held", "abstained", "refused")),
+    )
+    return BenchTable.of("Advice for a line", COLUMNS, rows, meta, notes)
 
 
 def _posted(service: Service, tables: Tables, plant: Plant, cells: int, days: int) -> tuple[Value, ...]:
@@ -131,8 +137,8 @@ def _timed(service: Service, method: str, path: str, body: bytes | None = None) 
     return time.perf_counter() - began, content
 
 
-def _round(service: Service) -> tuple[int, float, float]:
-    """Return how many cells a streamed round advised, the seconds it took, and those to its first line."""
+def _round(service: Service) -> tuple[int, float, float, dict[str, Any]]:
+    """Return how many cells a streamed round advised, its seconds, those to its first line, and its summary."""
     link = http.client.HTTPConnection(HOST, service.port, timeout=_TIMEOUT_S)
     began = time.perf_counter()
     try:
@@ -145,6 +151,7 @@ def _round(service: Service) -> tuple[int, float, float]:
     finally:
         link.close()
     took = time.perf_counter() - began
-    if answer.status != 200 or "summary" not in orjson.loads(lines[-1]):
+    last = orjson.loads(lines[-1])
+    if answer.status != 200 or "summary" not in last:
         raise SuperheatError(f"the round ended without a summary: {lines[-1][:200]!r}")
-    return len(lines) - 1, took, begun
+    return len(lines) - 1, took, begun, last["summary"]

@@ -23,6 +23,7 @@ GRADES: Final = {
 }
 _CODES: Final = {
     "follows": Words("follows the lever", "随其变化"),
+    "varies": Words("not every cell the same way", "各槽方向不一"),
     "no_effect_of_worth": Words("no effect worth knowing", "无有意义影响"),
     "too_noisy": Words("too noisy to say", "噪声过大"),
     "undetectable": Words("would not show", "无法显现"),

@@ -137,7 +137,9 @@ class _Book:
         """Return the anodes removed, and those still in."""
         now = float(self.records[-1].day + 1)
         parts = [self._anode_rows(r.changes, now) for r in self.records if r.changes.cell.size]
-        return pd.concat([*parts, self._anode_rows(self.plant.anodes_in(), now)], ignore_index=True)
+        rows = pd.concat([*parts, self._anode_rows(self.plant.anodes_in(), now)], ignore_index=True)
+        # A cell that starts again on the coming day still has its last anodes on its books: they were removed.
+        return rows.drop_duplicates(["line_id", "cell_id", "position", "set_at"], ignore_index=True)
 
     def _anode_rows(self, changes: Changes, now: float) -> pd.DataFrame:
         weighed = changes.removed_day + _WEIGHED_AFTER_DAYS < now

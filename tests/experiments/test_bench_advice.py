@@ -17,4 +17,6 @@ def test_a_line_larger_than_the_data_is_posted_and_advised() -> None:
     seconds = dict(zip(table.column("step"), table.column("seconds"), strict=True))
     assert all(float(str(value)) > 0 for value in seconds.values())
     assert table.meta.simulated
-    assert table.notes == ("30 cells of the data stand for 31 under other names",)
+    assert table.notes[0] == "30 cells of the data stand for 31 under other names"
+    moved = int(table.notes[1].split()[0])
+    assert moved > 20, table.notes

@@ -32,7 +32,7 @@ DOSE = Lever("alf3_dose_kg_d", "kg/d", 0.0, 120.0, 1.0, 10.0, 20.0, "chemistry")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ConfoundingReport, Path, str]:
     """The report on a part of the sample in which the AlF3 setpoint is a dial wired to nothing."""
     place = tmp_path_factory.mktemp("confounding")
-    record = small_record(place / "whole", cells=10, days=150)
+    record = small_record(place / "whole", cells=8, days=180)
     write_tables(plant_dial(read_tables(record), "alf3_dose_kg_d", 5), place / "record")
     console = Console(width=200, record=True, file=(place / "log").open("w"))
     try:

@@ -20,7 +20,7 @@ DIAL = "alumina_feed_kg_d"
 
 def test_a_dial_wired_to_nothing_is_found_out_and_never_turned(tmp_path: Path) -> None:
     record = tmp_path / "record"
-    write_tables(plant_dial(read_tables(small_record(tmp_path / "whole", 6, 170)), DIAL, 5), record)
+    write_tables(plant_dial(read_tables(small_record(tmp_path / "whole", 8, 200)), DIAL, 5), record)
     prepared = prepare(read_record(record, None), 7)
     rows = prepared.inputs.rows()
     place = next(place for place in rows.levers if place.name == DIAL)

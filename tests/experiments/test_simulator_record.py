@@ -10,7 +10,8 @@ import pytest
 
 from experiments.simulator import samples
 from experiments.simulator.credibility import CredibilityRow, credibility, outside
-from experiments.simulator.simulate import Simulated, simulate
+from experiments.simulator.potline import Potline
+from experiments.simulator.simulate import Simulated, collect, simulate
 from features.signals import SIGNALS
 from features.tables.store import Tables, read_tables
 
@@ -106,6 +107,17 @@ def test_a_cell_that_stops_has_no_rows_and_comes_back_young(sample: Tables) -> N
     gap = days.groupby("cell_id")["date"].diff() > pd.Timedelta(days=1)
     assert gap.sum() >= 3
     assert (days.loc[gap, "cell_age_d"] == 0).all()
+
+
+def test_a_record_may_end_on_the_eve_of_a_restart() -> None:
+    line = Potline("line-500", 10, 11, spin_up=False)
+    at_rest = [day for day in range(200) if not line.life(day - line.day).running[1]]
+    line = line.fork(1, np.array([1]))
+    records = [line.step() for _ in range(at_rest[-1] + 1 - line.day)][-60:]
+    assert line.running.all()
+    anodes = collect(line, records).tables.anode_changes
+    assert anodes is not None
+    assert anodes["removed_at"].notna().all()
 
 
 def test_lots_change_every_two_to_four_weeks(sample: Tables) -> None:

@@ -98,6 +98,20 @@ def test_measured_are_the_labels_and_wait_until_they_are_final(ledger: Ledger) -
         assert (body["first"], body["last"]) == (fake.day(START).isoformat(), fake.day(START + 6).isoformat())
 
 
+def test_nothing_is_measured_while_the_taps_are_still_on_their_way(ledger: Ledger) -> None:
+    history = line()
+    about = write(ledger, fake.advice(history, 1, START, 0.04), "accept")
+    tapped = history.signals["tap_mass_kg"].copy()
+    tapped[START + 3 :] = np.nan
+    half = fake.with_signals(history, tap_mass_kg=tapped)
+    assert follow_up(ledger, half, manifest(), WHO).measured == 0
+    assert follow_up(ledger, history, manifest(), WHO).measured == 1
+    labels = label_table(history, HORIZON)
+    row = START * len(history.cell_ids) + 1
+    told = bodies(ledger, "measured")[about]["outcomes"]
+    assert told["energy_kwh_per_t"] == labels.values["energy_kwh_per_t"][row]
+
+
 def test_the_same_record_again_writes_nothing(ledger: Ledger) -> None:
     history = line(volts={1: 0.04})
     write(ledger, fake.advice(history, 1, START, 0.04), "accept")

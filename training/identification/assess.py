@@ -10,11 +10,19 @@ from features.setpoints import OperatingWindow
 from training.identification.crossfit import Folds, Learner, out_of_fold, ridge, ridge_and_trees
 from training.identification.moves import Moves, less_line_day, line_days, moves_of
 from training.identification.slope import OwnMoves, Slope, own_moves, slopes
-from training.identification.verdict import Finding, OutcomeFinding, lacking, lever_finding, outcome_finding
+from training.identification.verdict import (
+    Finding,
+    OutcomeFinding,
+    lacking,
+    lever_finding,
+    outcome_finding,
+    steadiness,
+)
 from training.rows import Rows
 from training.structures import Bools, Floats, Ints
 
 _LEAST_ROWS = 200
+_TAIL = 0.02
 
 
 @dataclass(frozen=True)
@@ -135,8 +143,10 @@ def judge(
             columns = np.array(told_of, dtype=np.int64)
             each = dict(zip(told_of, told(residual, outcome, columns) or (), strict=False))
         for at, name in enumerate(moves.levers):
-            reach = window.lever(name).window
-            found[name].append(outcome_finding(outcome, name, reach, own[name], each.get(at)))
+            entry = outcome_finding(outcome, name, window.lever(name).window, own[name], each.get(at))
+            if entry.finding.code == "follows":
+                entry = replace(entry, finding=steadiness(opposite(residual, outcome, told_of, at)))
+            found[name].append(entry)
     return {
         name: LeverAssessment(
             name,
@@ -148,6 +158,39 @@ def judge(
         )
         for name in moves.levers
     }
+
+
+def opposite(residual: Residuals, outcome: str, columns: Sequence[int], at: int) -> float:
+    """Return on which share of the decisions the effect of lever ``at`` goes the other way than on average.
+
+    The effect may change in a straight line with the lever's state; a change that hardly shows (below one-sided
+    90 %) counts as none.
+    """
+    moves = residual.moves
+    state = moves.states.get(moves.levers[at])
+    if state is None:
+        return 0.0
+    known = residual.known(outcome) & np.isfinite(state)
+    if known.sum() < _LEAST_ROWS:
+        return 0.0
+    inside = np.clip(state[known], *np.quantile(state[known], [_TAIL, 1 - _TAIL]))
+    spread = float(inside.std())
+    if spread == 0:
+        return 0.0
+    depth = ((inside - inside.mean()) / spread)[:, None]
+    own, held = residual.own[known], residual.held[known]
+    kept, place = list(columns), list(columns).index(at)
+    told = slopes(
+        np.concatenate([own[:, kept], own[:, [at]] * depth], axis=1),
+        np.concatenate([held[:, kept], held[:, [at]] * depth], axis=1),
+        residual.left[outcome][known],
+        moves.cell[known],
+        moves.fortnight[known],
+    )
+    if told is None or abs(told[-1].value) < told[-1].quantile(0.8) * told[-1].error:
+        return 0.0
+    main = told[place].value
+    return float(np.mean(np.sign(main + told[-1].value * depth) != np.sign(main)))
 
 
 def clustered(residual: Residuals, outcome: str, columns: Ints) -> list[Slope] | None:

@@ -5,6 +5,7 @@ is the experiment that the record holds. ``seen`` is therefore everything that t
 the same morning's readings, but no lever's own move of the day.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,12 @@ SLOW: frozenset[str] = frozenset({"alf3_dose_kg_d", "tap_target_kg"})
 
 A day's setting counts as often as there are days left for it to act, and on its own day it has not acted yet.
 """
+STATES: Mapping[str, str] = {
+    "set_voltage_v": "set_voltage_v_last",
+    "alf3_dose_kg_d": "excess_alf3_wt_pct_recent",
+    "tap_target_kg": "metal_level_mm_last",
+}
+"""Lever -> the state that physics says its effect depends on: how near the anodes, how acid the bath, how deep the pad."""
 _KNOWN_SHARE = 0.7
 FORTNIGHT_D = 14
 
@@ -39,6 +46,7 @@ class Moves:
         seen: (n, p) what the operators had before them; NaN = not known.
         names: (p,) its columns.
         after: (n, q) readings of the whole day: seen too where the lever acts too slowly to have made them.
+        states: lever -> (n,) the state that its effect may depend on, where the record has it.
         cell, date: (n,) keys.
     """
 
@@ -48,6 +56,7 @@ class Moves:
     seen: Floats
     names: tuple[str, ...]
     after: Floats
+    states: Mapping[str, Floats]
     cell: Ints
     date: NDArray[np.datetime64]
 
@@ -86,6 +95,11 @@ def moves_of(rows: Rows, horizon_d: int) -> Moves:
         seen=np.concatenate(seen, axis=1),
         names=tuple(names),
         after=after,
+        states={
+            place.name: rows.z[:, rows.column(STATES[place.name])]
+            for place in rows.levers
+            if STATES.get(place.name) in rows.names
+        },
         cell=rows.cell,
         date=rows.date,
     )

@@ -22,6 +22,8 @@ LEAST_OWN_SHARE: Final = 0.05
 """Below this share of the moves' variance the rule says all there is; what is left is the rule badly written down."""
 SURE: Final = 0.05
 """Level of "something followed", over all outcomes of a lever together (Holm)."""
+STEADY: Final = 0.05
+"""An effect of the other sign on more of the decisions than this is no effect to count on cell by cell."""
 WORTH: Final[Mapping[str, float]] = {
     "energy_kwh_per_t": 25.0,
     "net_anode_kg_per_t": 1.0,
@@ -79,6 +81,18 @@ def _of_slope(outcome: str, expected: LeverEffect | None, reach: float, slope: S
     return _NOISY if slope.detectable <= 3 * hoped else _BLIND
 
 
+def steadiness(opposite: float) -> Finding:
+    """Judge an effect that follows by the share of decisions on which it goes the other way."""
+    if opposite <= STEADY:
+        return _FOLLOWS
+    return Finding(
+        "weak",
+        "varies",
+        f"It follows on average, but on {opposite:.0%} of the decisions the other way, as the cell's state has it.",
+        f"平均而言随其变化，但随槽况不同，在 {opposite:.0%} 的决策中方向相反。",
+    )
+
+
 def _nothing_expected(expected: LeverEffect, worth: float) -> bool:
     """Say whether physics is sure that the lever does next to nothing; ``worth`` is per unit."""
     return expected.sign == 0 and abs(expected.mean) + 2 * expected.sd < worth
@@ -108,6 +122,14 @@ def lever_finding(moves: OwnMoves, outcomes: Sequence[OutcomeFinding]) -> Findin
             "follows",
             f"Moved on its own, it visibly moved {names}.",
             f"其自主调整明显影响{names_zh}。",
+        )
+    if varied := [entry for entry in followed if entry.finding.code == "varies"]:
+        names, names_zh = _names(varied)
+        return Finding(
+            "weak",
+            "varies",
+            f"Moved on its own, it visibly moved {names}, but not every cell the same way.",
+            f"其自主调整明显影响{names_zh}，但各槽方向不一。",
         )
     if followed:
         names, names_zh = _names(followed)
