@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -31,7 +32,7 @@ class LeverChoice:
 
 def default_levers(plant: Plant) -> tuple[Lever, ...]:
     """Return the four levers with the bounds that fit ``plant``'s line current."""
-    return tuple(_lever(name, spec, plant) for name, spec in _parameters()["levers"].items())
+    return tuple(_lever(name, spec, plant) for name, spec in operating_parameters()["levers"].items())
 
 
 def resolutions() -> Mapping[str, float]:
@@ -40,13 +41,13 @@ def resolutions() -> Mapping[str, float]:
     >>> resolutions()["set_voltage_v"]
     0.002
     """
-    return {name: float(spec["resolution"]) for name, spec in _parameters()["levers"].items()}
+    return {name: float(spec["resolution"]) for name, spec in operating_parameters()["levers"].items()}
 
 
 def default_limits(levers: Sequence[Lever]) -> tuple[JointLimit, ...]:
     """Return the joint limits whose levers are all among ``levers``."""
     offered = {lever.name for lever in levers}
-    limits = (JointLimit(**entry) for entry in _parameters()["limits"])
+    limits = (JointLimit(**entry) for entry in operating_parameters()["limits"])
     return tuple(limit for limit in limits if limit.levers <= offered)
 
 
@@ -104,7 +105,9 @@ def count_moves(history: History, name: str) -> int | None:
     return moves
 
 
-def _parameters() -> dict[str, Any]:
+@cache
+def operating_parameters() -> dict[str, Any]:
+    """Return the numbers that a plant starts from, as ``parameters/operating_window.toml`` has them; read only."""
     text = (files("features") / "parameters" / "operating_window.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 

@@ -4,10 +4,9 @@ Tapping makes no metal. A target above what the cell produces draws the pad down
 much is known: linear in the target and in the days for which it stands.
 """
 
-import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 
+from features.levers import operating_parameters
 from features.metal_balance import BalanceSettings
 from features.plant import Plant
 from features.setpoints import OperatingWindow
@@ -31,9 +30,7 @@ def with_level_kept(window: OperatingWindow, pad: Pad, plant: Plant) -> Operatin
     """
     if TAP not in window.names:
         return window
-    plan = tomllib.loads(
-        (files("features") / "parameters" / "operating_window.toml").read_text(encoding="utf-8")
-    )["metal_pad"]
+    plan = operating_parameters()["metal_pad"]
     a_day = BalanceSettings.for_plant(plant).kg_per_mm / plan["planned_days"]
     above = pad.level_mm - pad.usual_mm
     low, high = (pad.production_kg_d + (above + side * plan["band_mm"]) * a_day for side in (-1.0, 1.0))
