@@ -10,12 +10,13 @@ from experiments.closed_loop.loop import ADVISED_AGE_D, Bools
 from experiments.closed_loop.plan import Plan, Promise, as_setpoints, in_force, staged
 from experiments.closed_loop.tally import SUMS, Tally, per_tonne
 from experiments.closed_loop.watch import Watch
+from experiments.simulator.inner import SUPERHEAT_WINDOW_C, TEMPERATURE_WINDOW_C
 from experiments.simulator.operators import LEVERS
 from experiments.simulator.potline import Potline
 from features.policy.cost import Prices
 from features.relations import Array
 from features.setpoints import OperatingWindow
-from serving.limits import DEFAULT_LIMITS, Limit
+from serving.limits import Limit
 
 
 class Operators:
@@ -47,6 +48,14 @@ class Hold:
         )
 
 
+TRUE_LIMITS: Final = (
+    Limit("mean_superheat_c", *SUPERHEAT_WINDOW_C),
+    Limit("mean_bath_temperature_c", *TEMPERATURE_WINDOW_C),
+    Limit("mean_noise_mv", high=25.0),
+)
+"""The windows of the truth's own means: the guard's, of what it can only compute, stand around the same."""
+
+
 @dataclass(frozen=True)
 class OracleSettings:
     """How the oracle searches: rounds of trials on copies, candidates a round, days that each is held and counted.
@@ -64,7 +73,7 @@ class OracleSettings:
     futures: int = 2
     hours_outside: float = 0.5
     seed: int = 0
-    limits: tuple[Limit, ...] = DEFAULT_LIMITS
+    limits: tuple[Limit, ...] = TRUE_LIMITS
 
 
 _TRUTH = {
