@@ -248,10 +248,9 @@ class Author:
             ):
                 meant = OUTCOMES[limit.outcome]
                 words, words_zh = _window_words(limit)
-                evidence = {"outcome": meant.meaning, "predicted": _rounded(now), "unit": meant.unit}
-                yield reason(
-                    "outside_window", {**evidence, "window": words}, outcome=meant.meaning_zh, window=words_zh
-                )
+                evidence: dict[str, float | str | None] = {"outcome": meant.meaning, "unit": meant.unit}
+                evidence |= {"predicted": _rounded(now), "window": words}
+                yield reason("outside_window", evidence, outcome=meant.meaning_zh, window=words_zh)
 
     def _about(self, limit: Limit, outputs: Outputs) -> Reason:
         """Say where a limited outcome stands and goes."""
