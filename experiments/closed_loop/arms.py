@@ -61,9 +61,9 @@ class OracleSettings:
     """How the oracle searches: rounds of trials on copies, candidates a round, days that each is held and counted.
 
     ``shrink``: share of the window left from round to round. ``futures``: draws of what is to come that a trial is
-    averaged over; 0 looks into the very noise that will come. ``limits``: windows of the truth's own means, which no
-    move may leave further than holding does. ``hours_outside``: hours a day outside the windows that a move may add
-    to what holding spends there.
+    averaged over; 0 looks into the very noise that will come. ``limits``: windows of the truth's own means.
+    ``hours_outside``: hours a day outside the windows that count as none. No move may stand further outside than its
+    operators would bring the cell: what may not be done safely is no saving that anybody missed.
     """
 
     rounds: int = 3
@@ -71,7 +71,7 @@ class OracleSettings:
     horizon_d: int = 21
     shrink: float = 0.6
     futures: int = 2
-    hours_outside: float = 0.5
+    hours_outside: float = 0.1
     seed: int = 0
     limits: tuple[Limit, ...] = TRUE_LIMITS
 
@@ -120,8 +120,8 @@ class Oracle:
             if round_ == 0:
                 tried[:, 1] = np.nan  # all of it back to the operators
             cost, excess = self._judge(plant, cells, current, tried)
-            # A move may leave no window further than what stands already does.
-            stands = excess[:, :1] if round_ == 0 else stands
+            # A move may leave no window further than the operators would: they are the second candidate.
+            stands = excess[:, 1:2] if round_ == 0 else stands
             cost = np.where((excess <= stands + 1e-9).all(axis=2), cost, np.inf)
             best = np.take_along_axis(tried, cost.argmin(axis=1)[:, None, None], axis=1)[:, 0]
         return best
