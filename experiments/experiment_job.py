@@ -72,9 +72,8 @@ def run_experiment(job: ExperimentJob, console: Console) -> tuple[Ran, BenchTabl
     return ran, table
 
 
-_COLUMNS: Final = (
-    ("line", ""),
-    ("arm", ""),
+_KEYS: Final = (("line", ""), ("arm", ""))
+_SAVINGS: Final = (
     ("energy", "kWh/t"),
     ("net anode", "kg/t"),
     ("saves", "currency/t"),
@@ -82,10 +81,17 @@ _COLUMNS: Final = (
     ("to", "currency/t"),
     ("p (Holm)", ""),
     ("share of ceiling", "%"),
-    ("anode effects", "1/d"),
+)
+_HARMS: Final = (
+    ("superheat outside", "superheat_outside_h", "h/d"),
+    ("temperature outside", "temperature_outside_h", "h/d"),
+    ("anode effects", "anode_effects", "1/d"),
+)
+_SAFETY: Final = (
+    *((f"{name}{part}", unit) for name, _, unit in _HARMS for part in ("", ", added", ", from", ", to")),
     ("noise", "mV"),
-    ("superheat outside", "h/d"),
-    ("temperature outside", "h/d"),
+)
+_PROMISES: Final = (
     ("moves", "1/week"),
     ("abstained", "%"),
     ("promised", "currency/t"),
@@ -94,19 +100,20 @@ _COLUMNS: Final = (
     ("line-weeks inside", "%"),
     ("energy inside", "%"),
 )
-_SAVES: Final = 9
-"""Columns about savings; those after them are about safety and promises."""
+_PARTS: Final = (("savings", _SAVINGS), ("safety", _SAFETY), ("promises", _PROMISES))
 
 
 def table_of(definition: Definition, ran: Ran, currency: str) -> BenchTable:
     """Return the comparison as a table."""
-    columns = [(name, unit.replace("currency", currency)) for name, unit in _COLUMNS]
+    every = (*_KEYS, *_SAVINGS, *_SAFETY, *_PROMISES)
+    columns = [(name, unit.replace("currency", currency)) for name, unit in every]
     seen = max((row.detectable for row in ran.compared.arms if row.detectable == row.detectable), default=0.0)
     notes = [
         definition.question,
         f"savings against {definition.reference}, paired by seed; Student intervals over {len(ran.seeds)} seeds,"
         f" p by Holm over the arms of a line; a difference of {seen:.3g} {currency}/t would be seen in every arm"
         " (80 % power)",
+        f"added: beyond {definition.safety or definition.reference}, paired by seed, with its 95 % interval",
         f"stopped because {ran.stopped}; {ran.seconds:.0f} s"
         + (f"; missing: {', '.join(ran.missing)}" if ran.missing else ""),
     ]
@@ -120,8 +127,10 @@ def _cells(row: ArmRow) -> list[str | float | None]:
     found: list[str | float | None] = [row.line, row.arm]
     found += [row.level["energy_kwh_per_t"], row.level["net_anode_kg_per_t"]]
     found += [saved.mean, saved.lower, saved.upper, row.p, 100.0 * row.share.mean]
-    found += [row.level[name] for name in ("anode_effects", "noise_mv")]
-    found += [row.level[name] for name in ("superheat_outside_h", "temperature_outside_h")]
+    for _, name, _ in _HARMS:
+        harm = row.harm[name]
+        found += [row.level[name], harm.mean, harm.lower, harm.upper]
+    found.append(row.level["noise_mv"])
     found += [row.moves, 100.0 * row.abstained]
     found += [None] * 5 if kept is None else _kept_cells(kept)
     return [None if isinstance(value, float) and value != value else value for value in found]
@@ -133,19 +142,22 @@ def _kept_cells(kept: Kept) -> list[str | float | None]:
 
 
 def narrow(table: BenchTable) -> list[BenchTable]:
-    """Return ``table`` in two that fit a terminal: what was saved, and at which price in safety and promises."""
-    keys = (0, 1)
-    parts = (("savings", range(_SAVES)), ("safety and promises", (*keys, *range(_SAVES, len(table.columns)))))
-    return [
-        replace(
-            table,
-            title=f"{table.title}, {words}",
-            columns=tuple(table.columns[k] for k in picked),
-            rows=tuple(tuple(row[k] for k in picked) for row in table.rows),
-            notes=table.notes if number else (),
+    """Return ``table`` in three that fit a terminal: what was saved, at which price in safety, what was promised."""
+    first = len(_KEYS)
+    found: list[BenchTable] = []
+    for words, columns in _PARTS:
+        picked = (*range(len(_KEYS)), *range(first, first + len(columns)))
+        first += len(columns)
+        found.append(
+            replace(
+                table,
+                title=f"{table.title}, {words}",
+                columns=tuple(table.columns[k] for k in picked),
+                rows=tuple(tuple(row[k] for k in picked) for row in table.rows),
+                notes=() if found else table.notes,
+            )
         )
-        for number, (words, picked) in enumerate(parts)
-    ]
+    return found
 
 
 def _figures(definition: Definition, ran: Ran) -> dict[str, Any]:
@@ -193,6 +205,7 @@ def _log(tracker: Tracker, job: ExperimentJob, ran: Ran) -> None:
 def _metrics(row: ArmRow) -> Mapping[str, float]:
     found = {f"level.{name}": value for name, value in row.level.items()}
     found |= {f"saves.{name}": value.mean for name, value in row.change.items()}
+    found |= {f"harm.{name}": value.mean for name, value in row.harm.items()}
     found |= {"share_of_ceiling": row.share.mean, "p_holm": row.p, "smallest_detectable": row.detectable}
     found |= {"moves_per_cell_week": row.moves, "abstained": row.abstained}
     if row.kept is not None:

@@ -1,11 +1,13 @@
-"""The results table of ``README.md``, written from a run's ``summary.json`` so that no figure is typed by hand.
+"""The results tables of ``README.md``, written from what runs leave so that no figure is typed by hand.
 
 python -m experiments.results runs/latest/summary.json
+python -m experiments.results runs/experiments/closed-loop-headline/figures.json
 """
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +15,24 @@ from experiments.report.numbers import family_words, outcome_words
 from features.errors import InputError
 from features.outcomes import TARGETS
 
-BEGIN: Final = "<!-- results: written by python -m experiments.results runs/latest/summary.json -->"
-END: Final = "<!-- end of results -->"
+
+@dataclass(frozen=True)
+class Place:
+    """Where a table stands in the README: between two markers."""
+
+    begin: str
+    end: str
+
+
+RUN: Final = Place(
+    "<!-- results: written by python -m experiments.results runs/latest/summary.json -->",
+    "<!-- end of results -->",
+)
+CLOSED_LOOP: Final = Place(
+    "<!-- closed loop: written by python -m experiments.results"
+    " runs/experiments/closed-loop-headline/figures.json -->",
+    "<!-- end of closed loop -->",
+)
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -45,17 +63,70 @@ def markdown(summary: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def written_into(text: str, table: str) -> str:
-    """Return ``text`` with the part between the markers replaced.
+def closed_loop_markdown(figures: Mapping[str, Any]) -> str:
+    """Return an experiment's figures (``figures.json``) as Markdown.
+
+    Raises:
+        InputError: the experiment was not run to its end.
+    """
+    told = figures["experiment"]
+    if figures["missing"]:
+        raise InputError(
+            f"{told['name']} lacks {', '.join(figures['missing'])}; run it again, it goes on where it was"
+        )
+    days = {line["name"]: line["settings"] for line in told["lines"]}
+    parts = [
+        f"**Simulated data**: `superheat experiment run {told['name']}`, {len(figures['seeds'])} seeds that nothing was"
+        f" chosen on. Savings against {told['reference']} in currency a tonne, hours and anode effects beyond"
+        f" {told['safety'] or told['reference']}, all paired by seed with 95 % intervals; share: of the"
+        f" {told['ceiling']}'s saving, median over seeds.",
+        "| line | arm | kWh/t | kg C/t | saves /t | share | superheat outside, added h/d | temperature outside, added h/d"
+        " | anode effects added /d | promised, realised /t | inside |\n|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    parts[1] += "".join("\n" + _arm(row, days[row["line"]]) for row in figures["arms"])
+    return "\n\n".join(parts)
+
+
+def _arm(row: Mapping[str, Any], line: Mapping[str, Any]) -> str:
+    name = f"**{row['arm']}**" if row["kind"] == "advised" else row["arm"]
+    kept = row["kept"]
+    cells = [
+        f"{row['line']} ({line['preset']}, {line['cells']} cells, {line['days']} d)",
+        name,
+        f"{row['level']['energy_kwh_per_t']:,.0f}",
+        f"{row['level']['net_anode_kg_per_t']:.1f}",
+        _spread(row["change"]["cost_per_t"], 1),
+        "–" if row["share"]["mean"] is None else f"{row['share']['mean']:.0%}",
+        *(_spread(row["harm"][key], 2) for key in ("superheat_outside_h", "temperature_outside_h")),
+        _spread(row["harm"]["anode_effects"], 3),
+        "–" if kept is None else f"{kept['promised']:.1f}, {kept['realised']:.1f}",
+        "–" if kept is None or kept["inside"] is None else f"{kept['inside']:.0%}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _spread(interval: Mapping[str, float | None], decimals: int) -> str:
+    mean, lower, upper = (interval[end] for end in ("mean", "lower", "upper"))
+    if mean is None:
+        return "–"
+    if lower is None or upper is None:
+        return f"{mean:.{decimals}f}"
+    return f"{mean:.{decimals}f} ({lower:.{decimals}f} to {upper:.{decimals}f})"
+
+
+def written_into(text: str, table: str, place: Place = RUN) -> str:
+    """Return ``text`` with the part between the markers of ``place`` replaced.
 
     Raises:
         ValueError: a marker is missing.
     """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = text.partition(place.begin)
+    _, end, tail = rest.partition(place.end)
     if not begin or not end:
-        raise ValueError(f"the markers are missing; put {BEGIN!r} and {END!r} where the results belong")
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
+        raise ValueError(
+            f"the markers are missing; put {place.begin!r} and {place.end!r} where the results belong"
+        )
+    return f"{head}{place.begin}\n\n{table}\n\n{place.end}{tail}"
 
 
 def _outcome(entry: Mapping[str, Any], simulated: bool) -> str:
@@ -85,14 +156,17 @@ def _score(score: Mapping[str, Any], champion: str) -> str:
 
 
 def main() -> None:
-    """Write the results of a summary into the README."""
-    parser = argparse.ArgumentParser(description="Write the results table of README.md again.")
-    parser.add_argument("summary", type=Path)
+    """Write the results of a run, or of the closed loop, into the README."""
+    parser = argparse.ArgumentParser(description="Write a results table of README.md again.")
+    parser.add_argument("results", type=Path, help="summary.json of a run, or figures.json of an experiment")
     parser.add_argument("readme", nargs="?", type=Path, default=Path("README.md"))
     told = parser.parse_args()
-    summary = json.loads(told.summary.read_text(encoding="utf-8"))
+    found = json.loads(told.results.read_text(encoding="utf-8"))
+    table, place = (
+        (closed_loop_markdown(found), CLOSED_LOOP) if "experiment" in found else (markdown(found), RUN)
+    )
     text = told.readme.read_text(encoding="utf-8")
-    told.readme.write_text(written_into(text, markdown(summary)), encoding="utf-8")
+    told.readme.write_text(written_into(text, table, place), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class Author:
         return self._seal(context, "abstain", support=support, reasons=tuple(reasons))
 
     def hold(self, context: Context, current: Floats, today: Outputs, *why: Reason) -> Recommendation:
-        """Leave every lever where it is, and say why: ``why``, and of every pinned lever."""
+        """Leave every lever where it is, and say why: ``why``, what stands outside its window, and every pinned lever."""
         return self._seal(
             context,
             "hold",
@@ -86,7 +86,7 @@ class Author:
             expected=self._expected(today),
             saving=self._no_saving(),
             support=self._support(today),
-            reasons=(*why, *_widened(context), *pin_reasons(self.pins)),
+            reasons=(*why, *self._outside(today), *_widened(context), *pin_reasons(self.pins)),
         )
 
     def move(self, context: Context, current: Floats, judged: Judged) -> Recommendation:
@@ -238,6 +238,19 @@ class Author:
         for missing in self.manifest.unavailable:
             if missing.name == _ANODE:
                 yield reason("no_anode_target", {"why": missing.reason})
+
+    def _outside(self, today: Outputs) -> Iterator[Reason]:
+        """Say of each limited outcome that already stands outside its window that it does."""
+        for limit in self.limits:
+            if (
+                limit.outcome in today
+                and not limit.low <= (now := float(today[limit.outcome][0])) <= limit.high
+            ):
+                meant = OUTCOMES[limit.outcome]
+                words, words_zh = _window_words(limit)
+                evidence: dict[str, float | str | None] = {"outcome": meant.meaning, "unit": meant.unit}
+                evidence |= {"predicted": _rounded(now), "window": words}
+                yield reason("outside_window", evidence, outcome=meant.meaning_zh, window=words_zh)
 
     def _about(self, limit: Limit, outputs: Outputs) -> Reason:
         """Say where a limited outcome stands and goes."""

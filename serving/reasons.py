@@ -130,6 +130,12 @@ _ALL = (
         "No order of daily steps reaches the found setting with every limit kept on each day; the cell is held.",
         "没有任何逐日步骤能在每天都满足约束的前提下到达所得设定，保持当前设定。",
     ),
+    Wording(
+        "outside_window",
+        "{outcome} is predicted at {predicted:.1f} {unit}, outside its window of {window}, and no move that saves brings"
+        " it back: bring the cell back by the line's own rules.",
+        "{outcome}预计为 {predicted:.1f} {unit}，超出要求范围（{window}），且没有既节约又能使其恢复的调整：请按系列自身规程恢复该槽。",
+    ),
     # Why nothing is said.
     Wording(
         "model_error",

@@ -32,8 +32,9 @@ class Advised:
     """Applies ``serving.recommend`` to every cell, every round.
 
     A move is followed along its path and held for the horizon, the operators carry on with every lever that was not
-    moved; a hold leaves standing what stands. A cell that is abstained on is asked about again the next day; where
-    nothing can be said for ``patience_d`` days in a row, what stood is its operators' again.
+    moved; a hold leaves standing what stands, unless the cell stands outside a window: then it is its operators' again, to
+    bring back. A cell that is abstained on is asked about again the next day; where nothing can be said for
+    ``patience_d`` days in a row, what stood is its operators' again.
 
     Attributes:
         predictor: the bundle. settings: of the advice. returned: see ``RETURNED``. patience_d: see above.
@@ -65,7 +66,8 @@ class Advised:
             code = one.reasons[0].code if one.reasons else ""
             again[cell] = one.status == "abstain" and code not in _FOR_LONG
             self._silent[cell] = self._silent[cell] + 1 if one.status == "abstain" else 0
-            if self._silent[cell] >= self.patience_d or code in _FOR_LONG:
+            outside = any(why.code == "outside_window" for why in one.reasons)
+            if self._silent[cell] >= self.patience_d or code in _FOR_LONG or outside:
                 settings[:, cell] = np.nan
         return Plan(settings, unmoved, _promise(advice, asked, plant.cells), again)
 

@@ -10,12 +10,13 @@ from experiments.closed_loop.loop import ADVISED_AGE_D, Bools
 from experiments.closed_loop.plan import Plan, Promise, as_setpoints, in_force, staged
 from experiments.closed_loop.tally import SUMS, Tally, per_tonne
 from experiments.closed_loop.watch import Watch
+from experiments.simulator.inner import SUPERHEAT_WINDOW_C, TEMPERATURE_WINDOW_C
 from experiments.simulator.operators import LEVERS
 from experiments.simulator.potline import Potline
 from features.policy.cost import Prices
 from features.relations import Array
 from features.setpoints import OperatingWindow
-from serving.limits import DEFAULT_LIMITS, Limit
+from serving.limits import Limit
 
 
 class Operators:
@@ -47,14 +48,22 @@ class Hold:
         )
 
 
+TRUE_LIMITS: Final = (
+    Limit("mean_superheat_c", *SUPERHEAT_WINDOW_C),
+    Limit("mean_bath_temperature_c", *TEMPERATURE_WINDOW_C),
+    Limit("mean_noise_mv", high=25.0),
+)
+"""The windows of the truth's own means: the guard's, of what it can only compute, stand around the same."""
+
+
 @dataclass(frozen=True)
 class OracleSettings:
     """How the oracle searches: rounds of trials on copies, candidates a round, days that each is held and counted.
 
     ``shrink``: share of the window left from round to round. ``futures``: draws of what is to come that a trial is
-    averaged over; 0 looks into the very noise that will come. ``limits``: windows of the truth's own means, which no
-    move may leave further than holding does. ``hours_outside``: hours a day outside the windows that a move may add
-    to what holding spends there.
+    averaged over; 0 looks into the very noise that will come. ``limits``: windows of the truth's own means.
+    ``hours_outside``: hours a day outside the windows that count as none. No move may stand further outside than its
+    operators would bring the cell: what may not be done safely is no saving that anybody missed.
     """
 
     rounds: int = 3
@@ -62,9 +71,9 @@ class OracleSettings:
     horizon_d: int = 21
     shrink: float = 0.6
     futures: int = 2
-    hours_outside: float = 0.5
+    hours_outside: float = 0.1
     seed: int = 0
-    limits: tuple[Limit, ...] = DEFAULT_LIMITS
+    limits: tuple[Limit, ...] = TRUE_LIMITS
 
 
 _TRUTH = {
@@ -111,8 +120,8 @@ class Oracle:
             if round_ == 0:
                 tried[:, 1] = np.nan  # all of it back to the operators
             cost, excess = self._judge(plant, cells, current, tried)
-            # A move may leave no window further than what stands already does.
-            stands = excess[:, :1] if round_ == 0 else stands
+            # A move may leave no window further than the operators would: they are the second candidate.
+            stands = excess[:, 1:2] if round_ == 0 else stands
             cost = np.where((excess <= stands + 1e-9).all(axis=2), cost, np.inf)
             best = np.take_along_axis(tried, cost.argmin(axis=1)[:, None, None], axis=1)[:, 0]
         return best

@@ -63,6 +63,7 @@ class ArmRow:
 
     Attributes:
         level: figure -> its mean over seeds. change: figure -> reference less arm (positive saves), with interval.
+        harm: figure of ``PER_DAY`` -> arm less the safety arm (positive harms), with interval.
         p: of the metric's change, Holm-corrected; NaN for the reference. detectable: smallest detectable difference.
         share: of the ceiling's saving: median over seeds with its bootstrap interval over seeds and cells.
         moves: lever moves a cell and week. abstained: share of the cell-days asked about. kept: see there.
@@ -75,6 +76,7 @@ class ArmRow:
     seeds: int
     level: Mapping[str, float]
     change: Mapping[str, Interval]
+    harm: Mapping[str, Interval]
     p: float
     detectable: float
     share: Interval
@@ -123,6 +125,7 @@ def _line_rows(
 ) -> list[ArmRow]:
     figures = {name: [figures_of(one, prices) for one in found] for name, found in results.items()}
     base = figures[definition.reference]
+    calm = figures[definition.safety or definition.reference]
     rows = []
     kinds = {arm.name: arm.kind for arm in definition.arms}
     for name, found in results.items():
@@ -137,6 +140,10 @@ def _line_rows(
                 seeds=len(found),
                 level={key: float(np.mean([m[key] for m in mine])) for key in mine[0]},
                 change={key: interval(values) for key, values in saved.items()},
+                harm={
+                    key: interval([m[key] - c[key] for m, c in zip(mine, calm, strict=True)])
+                    for key in PER_DAY
+                },
                 p=math.nan if name == definition.reference else paired_p(metric),
                 detectable=detectable(metric),
                 share=_share(results, name, definition, prices),

@@ -5,6 +5,7 @@ question = "..."
 metric = "cost_per_t"           # what arms are compared by: less is better
 reference = "operators"         # the arm that every other one is paired with
 ceiling = "oracle"              # the arm whose saving is the whole; shares are counted against it
+safety = "hold"                 # the arm beyond whose anode effects and hours outside no other one should go
 seeds = [201, 202, 203]
 [stopping]                      # no further seed once differences of ``resolve`` would be seen
 least_seeds = 3
@@ -93,6 +94,8 @@ class Definition:
     arms: tuple[ArmSpec, ...]
     stopping: Stopping = field(default_factory=Stopping)
     budget_min: float = 60.0
+    safety: str = ""
+    """The reference where none is named."""
 
     def __post_init__(self) -> None:
         """Check that everything fits together."""
@@ -100,8 +103,8 @@ class Definition:
             if not names or len(set(names)) != len(names):
                 raise SettingsError(f"experiment {self.name}: {what} {names} must be there and differ")
         known = {arm.name for arm in self.arms}
-        for role in ("reference", "ceiling"):
-            if getattr(self, role) not in known:
+        for role in ("reference", "ceiling", "safety"):
+            if getattr(self, role) not in known | ({""} if role == "safety" else set()):
                 raise SettingsError(
                     f"experiment {self.name}: {role} {getattr(self, role)!r} is none of the arms {sorted(known)}"
                 )

@@ -31,19 +31,23 @@ def page(definition: Definition, ran: Ran, currency: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    safety = definition.safety or definition.reference
     lines = list(dict.fromkeys(row.line for row in ran.compared.arms))
     return environment.get_template("closed_loop.html.j2").render(
         style=Markup(environment.get_template("report.css").render()),
         definition=definition,
         ran=ran,
         currency=currency,
+        safety=safety,
         kinds=_KINDS,
-        lines=[_line(line, [r for r in ran.compared.arms if r.line == line], currency) for line in lines],
+        lines=[
+            _line(line, [r for r in ran.compared.arms if r.line == line], currency, safety) for line in lines
+        ],
         figure=figure,
     )
 
 
-def _line(name: str, rows: list[ArmRow], currency: str) -> dict[str, Any]:
+def _line(name: str, rows: list[ArmRow], currency: str, safety: str) -> dict[str, Any]:
     """Return what the page shows of one line."""
     return {
         "name": name,
@@ -58,16 +62,16 @@ def _line(name: str, rows: list[ArmRow], currency: str) -> dict[str, Any]:
         ),
         "cold": _chart(
             rows,
-            lambda r: _turned(r.change["superheat_outside_h"]),
+            lambda r: r.harm["superheat_outside_h"],
             Words(
-                "hours a day outside the superheat window, more than operators",
-                "过热度越限小时/日（相对操作员）",
+                f"hours a day outside the superheat window, beyond {safety}",
+                f"过热度越限小时/日（相对 {safety}）",
             ),
         ),
         "effects": _chart(
             rows,
-            lambda r: _turned(r.change["anode_effects"]),
-            Words("anode effects a day, more than operators", "阳极效应次/日（相对操作员）"),
+            lambda r: r.harm["anode_effects"],
+            Words(f"anode effects a day, beyond {safety}", f"阳极效应次/日（相对 {safety}）"),
         ),
     }
 
@@ -84,8 +88,3 @@ def _chart(rows: list[ArmRow], pick: Any, axis: Words) -> Markup | None:
 
 def _hundred(value: Interval) -> Interval:
     return Interval(100.0 * value.mean, 100.0 * value.lower, 100.0 * value.upper)
-
-
-def _turned(value: Interval) -> Interval:
-    """A change is reference less arm; what an arm adds is its negative."""
-    return Interval(-value.mean, -value.upper, -value.lower)

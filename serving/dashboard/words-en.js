@@ -333,6 +333,7 @@ export default {
   "reason.no_anode_target": "anode not predicted",
   "reason.unchecked": "a window not checked",
   "reason.not_identified": "a setpoint's effect not known",
+  "reason.outside_window": "outside a window: give it back",
   "reason.weakly_identified": "rests on physics more than on the record",
   "reason.model_error_widened": "intervals widened",
   "reason.no_gain": "nothing within reach costs less",

@@ -333,6 +333,7 @@ export default {
   "reason.no_anode_target": "不预测阳极净耗",
   "reason.unchecked": "有范围未核对",
   "reason.not_identified": "某设定的作用未知",
+  "reason.outside_window": "超出范围：交还现场",
   "reason.weakly_identified": "主要依据物理先验",
   "reason.model_error_widened": "区间已放宽",
   "reason.no_gain": "可行范围内没有更低成本的设定",

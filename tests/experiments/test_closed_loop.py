@@ -1,10 +1,14 @@
 """The closed loop: what is known is what the service would know, arms share the dice, and promises are judged in truth."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+from experiments.closed_loop import advised
+from experiments.closed_loop.advised import Advised
 from experiments.closed_loop.arms import Hold, Operators, Oracle, OracleSettings
 from experiments.closed_loop.loop import ArmResult, LineSettings, run_arm
 from experiments.closed_loop.plan import Plan, Promise, in_force, staged
@@ -20,7 +24,11 @@ from features.policy.cost import Prices
 from features.recipe import Recipe
 from features.setpoints import OperatingWindow
 from features.tables.history import history
-from serving.context import contexts_today
+from serving.context import Context, contexts_today
+from serving.predictor import Predictor
+from serving.reasons import reason
+from serving.recommend import AdviceSettings
+from serving.schemas import Reason, Recommendation
 
 PRESET, PRICES = load_preset("line-500"), Prices()
 LINE = LineSettings(cells=6, days=16, record_d=31)
@@ -163,3 +171,47 @@ def test_lines_that_cannot_be_judged_are_refused() -> None:
 def test_setpoints_come_in_the_order_of_the_levers() -> None:
     plant = Potline(PRESET, 2, 1, spin_up=False)
     np.testing.assert_array_equal(in_force(plant.setpoints)[:, 0], plant.setpoints["set_voltage_v"])
+
+
+def test_a_cell_that_stands_outside_a_window_is_its_operators_again(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands stays on a cell that is held; one that is cold, and that no saving brings back, is given back."""
+    cold = reason(
+        "outside_window", {"outcome": "superheat", "predicted": 8.0, "unit": "degC", "window": "10 to 15"}
+    )
+    why = [(reason("no_gain"),), (cold,), (reason("no_gain"), cold)]
+
+    def told(_: object, contexts: list[Context], __: object) -> list[Recommendation]:
+        return [_held(context, reasons) for context, reasons in zip(contexts, why, strict=True)]
+
+    monkeypatch.setattr(advised, "recommend", told)
+    plant = Potline(PRESET, 3, 31)
+    watch = Watch(plant, recipe)
+    for _ in range(31):
+        watch.see(plant.step())
+    in_hand = np.full((3, len(LEVERS)), np.nan)
+    in_hand[:, LEVERS.index("set_voltage_v")] = 3.85
+    arm = Advised(cast(Predictor, None), AdviceSettings())
+    plan = arm.plan(plant, watch, np.ones(3, dtype=bool), in_hand, 7)
+    stands = np.isfinite(plan.settings[:, :, LEVERS.index("set_voltage_v")])
+    np.testing.assert_array_equal(stands, np.repeat([[True, False, False]], 7, axis=0))
+
+
+def _held(context: Context, reasons: tuple[Reason, ...]) -> Recommendation:
+    return Recommendation.sealed(
+        line_id=context.line_id,
+        cell_id=context.cell_id,
+        date=context.date,
+        expires_at=datetime(2030, 1, 1, tzinfo=UTC),
+        model_name="m",
+        model_version="1",
+        bundle_digest="0" * 64,
+        status="hold",
+        levers=(),
+        expected={},
+        saving=None,
+        support=None,
+        binding=(),
+        reasons=reasons,
+    )

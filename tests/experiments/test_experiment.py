@@ -15,6 +15,7 @@ from experiments.closed_loop.compare import detectable, holm, interval, paired_p
 from experiments.closed_loop.definition import definition_from, definition_names, load_definition
 from experiments.closed_loop.store import Store, Task
 from experiments.experiment_job import ARMS, FIGURES, PAGE, ExperimentJob, run_experiment
+from experiments.results import closed_loop_markdown
 from features.errors import InputError, SettingsError, UnknownNameError
 from tests.experiments.conftest import Finished
 from training.tracking import Tracker
@@ -107,6 +108,13 @@ def test_a_run_is_resumed_and_leaves_page_figures_and_mlflow_runs(finished: Fini
     figures = json.loads((job.out / FIGURES).read_text(encoding="utf-8"))
     oracle = next(arm for arm in figures["arms"] if arm["arm"] == "oracle")
     assert oracle["share"]["mean"] in (None, pytest.approx(1.0))
+    operators = next(arm for arm in figures["arms"] if arm["arm"] == "operators")
+    assert {harm["mean"] for harm in operators["harm"].values()} == {0.0}
+    written = closed_loop_markdown(figures)
+    assert "Simulated data" in written
+    assert written.count("| **ours** |") == 1
+    with pytest.raises(InputError, match="first, ours, seed 42"):
+        closed_loop_markdown(figures | {"missing": ["first, ours, seed 42"]})
     kinds = [run.tags["superheat.kind"] for run in Tracker(None, tmp_path).runs()]
     assert kinds.count("experiment") == 2
     assert kinds.count("arm") == 6

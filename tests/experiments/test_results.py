@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.results import BEGIN, END, markdown, written_into
+from experiments.results import RUN, markdown, written_into
 from features.errors import InputError
 from tests.fakes.report_content import content
 
@@ -29,7 +29,7 @@ def test_a_quick_run_is_no_result() -> None:
 
 
 def test_only_the_part_between_the_markers_changes() -> None:
-    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    text = f"before\n{RUN.begin}\nold\n{RUN.end}\nafter\n"
     written = written_into(text, "new")
     assert written.startswith("before\n")
     assert written.endswith("\nafter\n")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from features.electrolysis.bath import Bath, liquidus_lithium_potassium_2014, liquidus_solheim_1996
 from features.errors import SettingsError, UnknownNameError
 from features.stages import Stage
 from serving.context import Stuck
@@ -186,9 +187,9 @@ def test_hard_bounds_are_checked_and_a_cell_outside_may_come_back(plain: FakeBun
 @pytest.mark.parametrize(
     ("changed", "broken"),
     [
-        ({"mean_superheat_c": [9.0, 9.0, 5.0]}, "mean_superheat_c.low"),
-        ({"mean_superheat_c": [9.0, 13.0, 9.0]}, "mean_superheat_c.high"),
-        ({"mean_superheat_c__lower": [5.0, 5.0, 3.0]}, "mean_superheat_c.hard_low"),
+        ({"mean_superheat_c": [12.0, 12.0, 8.0]}, "mean_superheat_c.low"),
+        ({"mean_superheat_c": [12.0, 16.0, 12.0]}, "mean_superheat_c.high"),
+        ({"mean_superheat_c__lower": [8.5, 8.5, 6.5]}, "mean_superheat_c.hard_low"),
         ({"mean_bath_temperature_c__upper": [960.0, 960.0, 976.0]}, "mean_bath_temperature_c.hard_high"),
         ({"mean_noise_mv": [15.0, 15.0, np.nan]}, "mean_noise_mv.high"),
         ({"mean_noise_mv": [30.0, 30.0, 30.2]}, "mean_noise_mv.high"),
@@ -205,13 +206,16 @@ def test_predicted_limits_hold_on_every_day(
 
 def test_a_cell_outside_may_move_toward_its_window(plain: FakeBundle) -> None:
     assert breaks(plain, [3.93, 50.0], mean_noise_mv=[30.0, 29.0]) == []
-    assert breaks(plain, [3.93, 50.0], mean_superheat_c=[13.0, 5.5]) == ["mean_superheat_c.low"]
+    assert breaks(plain, [3.93, 50.0], mean_superheat_c=[16.5, 9.0]) == ["mean_superheat_c.low"]
 
 
-def test_the_default_windows_are_the_fields() -> None:
-    by_name = {limit.outcome: limit for limit in DEFAULT_LIMITS}
-    assert (by_name["mean_superheat_c"].low, by_name["mean_superheat_c"].high) == (6.0, 12.0)
-    assert (by_name["mean_superheat_c"].hard_low, by_name["mean_superheat_c"].hard_high) == (4.0, 15.0)
+def test_the_superheat_window_is_the_fields_moved_by_what_two_equations_differ() -> None:
+    """Typical 6 to 12, hard 4 to 15; Solheim's liquidus lies 2 to 5 degC below the one for baths with Li and K."""
+    limit = next(limit for limit in DEFAULT_LIMITS if limit.outcome == "mean_superheat_c")
+    bath = Bath(excess_alf3=11.0, al2o3=2.5, caf2=5.0, lif=2.0, mgf2=0.5, kf=1.5)
+    apart = float(liquidus_lithium_potassium_2014(bath) - liquidus_solheim_1996(bath))
+    assert 2.0 < apart < 5.0
+    assert limit.low - 6.0 == limit.high - 12.0 == limit.hard_low - 4.0 == limit.hard_high - 15.0 == 3.5
 
 
 def test_limits_and_settings_refuse_nonsense() -> None:

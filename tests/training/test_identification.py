@@ -253,19 +253,28 @@ def test_every_verdict_speaks_both_languages(outcome: str, lever: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "code", "grade"), [(-100.0, "varies", "weak"), (300.0, "follows", "identified")]
+    ("outcome", "low", "code", "grade"),
+    [
+        ("mean_bath_temperature_c", -100.0, "varies", "weak"),
+        ("mean_bath_temperature_c", 300.0, "follows", "identified"),
+        ("energy_kwh_per_t", -100.0, "varies", "not_identified"),
+        ("energy_kwh_per_t", 300.0, "follows", "identified"),
+    ],
 )
 def test_an_effect_whose_sign_depends_on_the_cell_is_not_counted_on(
-    low: float, code: str, grade: str
+    outcome: str, low: float, code: str, grade: str
 ) -> None:
-    """A voltage raised warms cells that stand high; every fourth cell stands low, and there it is ``low``."""
+    """A voltage raised adds where cells stand high; every fourth cell stands low, and there it is ``low``.
+
+    Where that is so of what a move is priced by, the lever stays where it is.
+    """
     rows = planted(12)
     stands_low = np.arange(CELLS)[rows.cell] % 4 == 0
     z = rows.z.copy()
     z[:, :2] += np.where(stands_low, -0.1, 0.0)[:, None]
     held = _ahead(rows.z[:, 1].reshape(DAYS, CELLS)) - rows.z[:, 0]
     noise = np.random.default_rng(12).normal(0, 0.3, len(rows))
-    y = {"mean_bath_temperature_c": 950 + np.where(stands_low, low, 300.0) * held + noise}
+    y = {outcome: 950 + np.where(stands_low, low, 300.0) * held + noise}
     known = dict.fromkeys(y, rows.date)
     told = assess(Rows(z, rows.cell, rows.date, rows.names, rows.levers, y, known), WINDOW, 7)[
         "set_voltage_v"

@@ -1,9 +1,11 @@
 """Identified, weak or not identified: the rules, and the sentence that goes with each.
 
 A lever is identified where moving it on its own visibly moved something that a move is priced by, in a direction that
-physics allows. It is *not* where it never moved, moved only as the rule told, moved without anything following although this record would
-show it, or where what followed is what physics forbids: then somebody moved it *because* of the outcome. Between
-the two it is weak: it moved, physics expects an effect, and the record is too noisy to show it.
+physics allows. It is *not* where it never moved, moved only as the rule told, moved without anything following although
+this record would show it, where what followed is what physics forbids (then somebody moved it *because* of the
+outcome), or where what it does to energy or carbon changes its sign with the cell's state: then a move's worth on one
+cell is not known. Between the two it is weak: it moved, physics expects an effect, and the record is too noisy to show
+it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -105,6 +107,14 @@ def lever_finding(moves: OwnMoves, outcomes: Sequence[OutcomeFinding]) -> Findin
     told = [entry for entry in outcomes if entry.slope is not None]
     sure = _holm([entry.slope.p_value for entry in told if entry.slope is not None])
     followed = [entry for entry, is_sure in zip(told, sure, strict=True) if is_sure]
+    if divided := [entry for entry in told if entry.outcome in TARGETS and entry.finding.code == "varies"]:
+        names, names_zh = _names(divided)
+        return Finding(
+            "not_identified",
+            "varies",
+            f"What it does to {names} changes its sign with the cell's state: what a move is worth on one cell is not known.",
+            f"其对{names_zh}的影响随槽况改变方向：单槽调整的得失无法确定。",
+        )
     right = [entry for entry in followed if entry.finding.code == "follows"]
     if right:
         names, names_zh = _names(right)
