@@ -2,7 +2,7 @@
 answers that leave in one piece.
 """
 
-import re
+from itertools import chain
 from typing import Any, ClassVar, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from serving.front import WHOLE
 from serving.refusals import body, of_status
 
-_UNFIT: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FIT: Final = bytes({*range(0x20, 0x100), *b"\t\r\n"} - {0x7F})
 _UNUSUAL: Final = frozenset({b"connection", b"transfer-encoding"})
 
 
@@ -50,12 +50,13 @@ class Whole:
         if not cycle.keep_alive or cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
             return False
         fields = [*cycle.default_headers, *headers]
-        head = b"".join([b"%b: %b\r\n" % field for field in fields])
-        if head.count(b"\r") != len(fields) or head.count(b"\n") != len(fields) or _UNFIT.search(head):
+        head = b"\r\n".join([b": ".join(field) for field in fields])
+        ends = {head.count(b"\r"), head.count(b"\n"), head.count(b"\r\n"), len(fields) - 1}
+        if len(ends) > 1 or head.translate(None, _FIT):
             return False  # uvicorn names the header that is unfit
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"".join((STATUS_LINE[start["status"]], head, b"\r\n", content)))
+        cycle.transport.write(b"".join((STATUS_LINE[start["status"]], head, b"\r\n\r\n", content)))
         cycle.message_event.set()
         cycle.on_response()
         return True
@@ -81,7 +82,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Turn to the body, once the whole head is known to be small enough."""
-        self._bound(len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers))
+        texts = map(len, chain.from_iterable(self.headers))
+        self._bound(len(self.url) + sum(texts) + 4 * len(self.headers))
         self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
 

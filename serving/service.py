@@ -1,6 +1,7 @@
 """The service put together: settings in, an application out; started, watched and ended in one place."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -141,6 +142,7 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         settings.advice_deadline_s,
         settings.waiting,
         command=WORKER,
+        depth=2,
     )
     return State(
         settings=settings,
@@ -176,6 +178,9 @@ async def _prove(state: State) -> None:
     except SuperheatError as error:
         _LOG.error("no model is served", extra={"fields": {"reason": outside_words(str(error))}})
         return
+    # What is here now stays: no later search for garbage has to walk through it while requests wait.
+    gc.collect()
+    gc.freeze()
     state.gate.proved = True
     _LOG.info("ready", extra={"fields": {"models": list(state.house.names())}})
 

@@ -105,8 +105,9 @@ def refusal(ticket: int, refused: RefusedError) -> bytes:
 def serve(link: socket.socket, worker: Answering, slate: Slate) -> None:
     """Answer frames on ``link`` until the other end closes it; what is on the ``slate`` is passed over."""
     unpacker = Unpacker()
-    while data := link.recv(_CHUNK):
-        for frame in unpacker.feed(data):
+    buffer = memoryview(bytearray(_CHUNK))
+    while size := link.recv_into(buffer):
+        for frame in unpacker.feed(buffer[:size]):
             if slate.holds(frame.ticket):
                 link.sendall(pack(frame.ticket, Kind.PASSED_OVER, b""))
             else:

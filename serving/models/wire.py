@@ -69,12 +69,12 @@ class Unpacker:
         """Start empty."""
         self._kept = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
         """Yield the frames that ``data`` completes."""
         if self._kept:
             self._kept += data
         # What comes whole, as nearly everything does, is cut out of where it lies.
-        lying: bytes | bytearray = self._kept or data
+        lying: bytes | bytearray | memoryview = self._kept or data
         at = 0
         while len(lying) - at >= HEAD.size:
             size, ticket, kind, flags, header_length, raw = HEAD.unpack_from(lying, at)
