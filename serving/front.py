@@ -7,7 +7,7 @@ a refusal.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
@@ -34,6 +34,9 @@ SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
     ),
 )
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+_NAMES: Final = frozenset(name for name, _ in (*SECURITY, HSTS))
+WHOLE: Final = "superheat.body"
+"""The ASGI extension under which our server hands over a body that had come whole before the answer was begun."""
 _IDS = count(1)
 _BOOT = secrets.token_hex(6)
 
@@ -51,12 +54,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class Manner:
-    """How the front behaves: log every request or only refused ones; say that TLS is to stay; the lane."""
+    """How the front behaves: log every request or only refused ones; say that TLS is to stay."""
 
     log_all: bool = False
     tls: bool = False
-    lane: Callable[[Scope], ASGIApp | None] = lambda scope: None
-    """A shorter way than the application's routing, for what it knows."""
 
 
 class Front:
@@ -84,8 +85,7 @@ class Front:
         code = ""
         try:
             self._admit(scope)
-            way = self._manner.lane(scope) or self._app
-            await way(scope, receive, answer.send)
+            await self._app(scope, receive, answer.send)
         except SuperheatError as error:
             code = await answer.refuse(refusal_of(error))
         except Exception:  # the last net: a defect of ours must not show itself, and must not be silent
@@ -130,9 +130,11 @@ class Front:
 class _Answer:
     """The way out: adds what every answer carries, and remembers how it went."""
 
-    def __init__(self, send: Send, request_id: str, extra: Iterable[tuple[bytes, bytes]], gate: Gate) -> None:
+    def __init__(
+        self, send: Send, request_id: str, extra: tuple[tuple[bytes, bytes], ...], gate: Gate
+    ) -> None:
         self._send = send
-        self._extra = (*extra, (b"x-request-id", request_id.encode()))
+        self._extra = extra
         self._gate = gate
         self._request_id = request_id
         self.status = 0
@@ -141,11 +143,12 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = {name for name, _ in message["headers"]}
-            added = [header for header in self._extra if header[0] not in own]
+            given = message["headers"]
+            own = _NAMES.intersection([name for name, _ in given])
+            added = [header for header in self._extra if header[0] not in own] if own else self._extra
+            message["headers"] = [*given, *added, (b"x-request-id", self._request_id.encode())]
             if self._gate.draining:
-                added.append((b"connection", b"close"))
-            message["headers"] = [*message["headers"], *added]
+                message["headers"].append((b"connection", b"close"))
         await self._send(message)
 
     async def refuse(self, refused: RefusedError) -> str:
@@ -163,23 +166,36 @@ async def send_bytes(
     kind: bytes = b"application/json",
 ) -> None:
     """Send a whole response of type ``kind``."""
-    fixed = [(b"content-type", kind), (b"content-length", str(len(content)).encode())]
-    added = [(name.encode(), value.encode()) for name, value in (more or {}).items()]
-    await send({"type": "http.response.start", "status": status, "headers": fixed + added})
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(content))]
+    if more:
+        headers += [(name.encode(), value.encode()) for name, value in more.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the whole body, refused as soon as it is known to be larger than ``limit`` bytes.
+def body_at_hand(scope: Scope, limit: int) -> bytes | None:
+    """Return the body if it has come whole already; None where it must be received.
 
     Raises:
-        RefusedError: 413; 415 where it is compressed; 408 where the sender went away.
+        RefusedError: 413 where it is, or is declared, larger than ``limit`` bytes; 415 where it is compressed.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or int(value) > limit):
             raise of_status(413, f"the body is declared larger than {limit} bytes; send less")
         if name == b"content-encoding" and value.lower() != b"identity":
             raise of_status(415, "compressed bodies are not taken; send it plain")
+    content: bytes | None = scope.get("extensions", {}).get(WHOLE)
+    if content is not None and len(content) > limit:
+        raise of_status(413, f"the body is larger than {limit} bytes; send less")
+    return content
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """Return the whole body, refused as soon as it is known to be larger than ``limit`` bytes.
+
+    Raises:
+        RefusedError: 413; 408 where the sender went away.
+    """
     message = await receive()
     content: bytes = message.get("body", b"")
     if not message.get("more_body", False):

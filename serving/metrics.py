@@ -1,11 +1,65 @@
 """What the service counts, for Prometheus; one registry a service, so that two in one process do not mix."""
 
+import time
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass
+class _Spread:
+    """The seconds of one route: answers by bucket, the last beyond every bound, and the sum."""
+
+    created: float = field(default_factory=time.time)
+    counts: list[int] = field(default_factory=lambda: [0] * (len(_SECONDS) + 1))
+    total: float = 0.0
+
+
+class Answered(Collector):
+    """Requests answered and their seconds: plain numbers while requests run, families when they are asked for."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._counts: dict[tuple[str, str, int], int] = {}
+        self._created: dict[tuple[str, str, int], float] = {}
+        self._seconds: dict[str, _Spread] = {}
+
+    def add(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        key = route, method, status
+        if key not in self._counts:
+            self._counts[key], self._created[key] = 0, time.time()
+            self._seconds.setdefault(route, _Spread())
+        self._counts[key] += 1
+        spread = self._seconds[route]
+        spread.counts[bisect_left(_SECONDS, seconds)] += 1
+        spread.total += seconds
+
+    def collect(self) -> Iterable[Metric]:
+        """Return both families."""
+        requests = CounterMetricFamily(
+            "superheat_requests", "Requests answered", labels=("route", "method", "status")
+        )
+        for (route, method, status), count in self._counts.items():
+            created = self._created[route, method, status]
+            requests.add_metric((route, method, str(status)), count, created)
+        times = HistogramMetricFamily("superheat_request_seconds", "Seconds to the answer", labels=("route",))
+        for route, spread in self._seconds.items():
+            bounds = [*map(str, _SECONDS), "+Inf"]
+            times.add_metric(
+                (route,), list(zip(bounds, accumulate(spread.counts), strict=True)), spread.total
+            )
+            times.add_sample("superheat_request_seconds_created", {"route": route}, spread.created)
+        return requests, times
 
 
 class Metrics:
@@ -14,16 +68,8 @@ class Metrics:
     def __init__(self) -> None:
         """Start at zero."""
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "superheat_requests", "Requests answered", ("route", "method", "status"), registry=self.registry
-        )
-        self.seconds = Histogram(
-            "superheat_request_seconds",
-            "Seconds to the answer",
-            ("route",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self._answered = Answered()
+        self.registry.register(self._answered)
         self.refusals = Counter(
             "superheat_refusals", "Requests refused, by reason", ("code",), registry=self.registry
         )
@@ -76,16 +122,10 @@ class Metrics:
             ("model", "result"),
             registry=self.registry,
         )
-        self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
-        bound = self._bound.get((route, method, status))
-        if bound is None:
-            bound = self.requests.labels(route, method, str(status)), self.seconds.labels(route)
-            self._bound[route, method, status] = bound
-        bound[0].inc()
-        bound[1].observe(seconds)
+        self._answered.add(route, method, status, seconds)
 
     def text(self) -> bytes:
         """Return the exposition."""

@@ -1,6 +1,7 @@
 """The service put together: settings in, an application out; started, watched and ended in one place."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.errors import SuperheatError
 from serving.access import access_of
@@ -74,6 +75,16 @@ class State:
     version: str
 
 
+class Application(FastAPI):
+    """FastAPI's application, with the lane beside all of its layers."""
+
+    lane: rest.Lane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one connection event."""
+        await (self.lane.find(scope) or super().__call__)(scope, receive, send)
+
+
 def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     """Return the application: protocol routes first, the rest by FastAPI, everything behind the front."""
     plugged = plugged or Plugged()
@@ -87,7 +98,7 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
             task.cancel()
         await asyncio.gather(state.counter.desk.close(settings.leave_s), state.house.close(settings.leave_s))
 
-    app = FastAPI(
+    app = Application(
         title="Superheat",
         version=state.version,
         lifespan=lifespan,
@@ -105,10 +116,13 @@ def create_app(settings: Settings, plugged: Plugged | None = None) -> FastAPI:
     told = (advice.router(state.counter, limits), cells.router(state.counter), savings.router(state.counter))
     app.router.routes += [route for router in told for route in router.routes]
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    manner = Manner(
-        settings.access_log == "all", settings.tls_certificate is not None, rest.Lane(protocol).find
-    )
+    manner = Manner(settings.access_log == "all", settings.tls_certificate is not None)
     app.add_middleware(Front, gate=state.gate, access=state.access, metrics=state.metrics, manner=manner)
+
+    def fronted(endpoint: ASGIApp) -> Front:
+        return Front(endpoint, state.gate, state.access, state.metrics, manner)
+
+    app.lane = rest.Lane(protocol, fronted)
     return app
 
 
@@ -128,6 +142,7 @@ def _state(settings: Settings, plugged: Plugged) -> State:
         settings.advice_deadline_s,
         settings.waiting,
         command=WORKER,
+        depth=2,
     )
     return State(
         settings=settings,
@@ -163,6 +178,9 @@ async def _prove(state: State) -> None:
     except SuperheatError as error:
         _LOG.error("no model is served", extra={"fields": {"reason": outside_words(str(error))}})
         return
+    # What is here now stays: no later search for garbage has to walk through it while requests wait.
+    gc.collect()
+    gc.freeze()
     state.gate.proved = True
     _LOG.info("ready", extra={"fields": {"models": list(state.house.names())}})
 

@@ -66,15 +66,15 @@ class Worker:
             return pack(frame.ticket, Kind.ANSWER, counts.astype("<i8").tobytes())
         call = self._decode(frame)
         answers = self._predictor.predict(call.rows)
-        _require_finite(answers)
+        outputs = _finite(answers)
         if frame.flags & ONLY_RAW or frame.kind == Kind.ROWS:
-            return pack(frame.ticket, Kind.ANSWER, _raw(answers))
+            return pack(frame.ticket, Kind.ANSWER, outputs)
         self._recent.add(call.rows)
         if frame.kind == Kind.REST:
             body, header_length = codec_json.encode(call, answers, self._signature)
         else:
             body, header_length = codec_grpc.encode(call, answers, self._signature), codec_json.JSON_ONLY
-        raw = _raw(answers) if frame.flags & WANT_RAW else b""
+        raw = outputs if frame.flags & WANT_RAW else b""
         return pack(frame.ticket, Kind.ANSWER, body + raw, header_length, raw=len(raw))
 
     def _decode(self, frame: Frame) -> Call:
@@ -88,13 +88,12 @@ class Worker:
         return Call("", self._intake.check(rows), ())
 
 
-def _require_finite(answers: Answers) -> None:
-    if not np.isfinite(np.concatenate([values.reshape(-1) for values in answers.values()])).all():
+def _finite(answers: Answers) -> bytes:
+    """Return all outputs as raw float64, one after the other, once each value is known to be a number."""
+    raw = b"".join([values.data for values in answers.values()])
+    if not np.isfinite(np.frombuffer(raw, "<f8")).all():
         raise RefusedError(500, "not_finite", "the model's answer is no finite number; it is withheld")
-
-
-def _raw(answers: Answers) -> bytes:
-    return b"".join(values.astype("<f8", copy=False).tobytes() for values in answers.values())
+    return raw
 
 
 def refusal(ticket: int, refused: RefusedError) -> bytes:
@@ -106,8 +105,9 @@ def refusal(ticket: int, refused: RefusedError) -> bytes:
 def serve(link: socket.socket, worker: Answering, slate: Slate) -> None:
     """Answer frames on ``link`` until the other end closes it; what is on the ``slate`` is passed over."""
     unpacker = Unpacker()
-    while data := link.recv(_CHUNK):
-        for frame in unpacker.feed(data):
+    buffer = memoryview(bytearray(_CHUNK))
+    while size := link.recv_into(buffer):
+        for frame in unpacker.feed(buffer[:size]):
             if slate.holds(frame.ticket):
                 link.sendall(pack(frame.ticket, Kind.PASSED_OVER, b""))
             else:

@@ -1,9 +1,14 @@
-"""``superheat bench serve``: requests a second and latency of the service, beside other servers with the same model."""
+"""``superheat bench serve``: requests a second and latency of the service, beside other servers with the same model.
+
+All servers stand by from the start and are measured in turn, round by round, so that what else the machine does falls
+on each of them alike.
+"""
 
 import gc
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +17,7 @@ import uvloop
 
 from experiments.bench import peers
 from experiments.bench.load import Load, Pressed, Rows, binary_request, json_request, press_grpc, press_http
-from experiments.bench.service import running
+from experiments.bench.service import Service, running
 from experiments.bench.table import BenchMeta, BenchTable, Value
 from features.bundle import Parity, read_bundle
 from features.errors import SuperheatError
@@ -41,22 +46,43 @@ _PACKAGES: Final = (
     "mlflow",
 )
 _WARM_S: Final = 0.5
+_JSON: Final = "REST JSON"
 
 
 @dataclass(frozen=True)
 class ServeBench:
-    """What to measure: seconds a figure, connections, workers, rows a request, and the peers to run beside.
+    """What to measure: seconds a figure and rounds that they are spread over, connections, workers, rows a request.
 
     ``mlserver_python``: interpreter of an environment that holds MLServer and onnxruntime; None leaves MLServer out.
+    ``mlflow``: whether its server runs beside.
     """
 
     seconds: float = 5.0
+    rounds: int = 3
     connections: int = 16
     workers: Sequence[int] = (1, 2)
     rows: Sequence[int] = (1, 32)
     mlserver_python: Path | None = None
     mlflow: bool = True
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way into one server: rows a request, workers, how it is pressed, and whether also at half of what it takes."""
+
+    server: str
+    name: str
+    rows: int
+    workers: int
+    press: Callable[[Load], Coroutine[Any, Any, Pressed]]
+    half: bool = False
+
+    def row(self, load: str, connections: int, pressed: Pressed) -> tuple[Value, ...]:
+        """Return the table's row."""
+        figures = (pressed.per_second, pressed.milliseconds(0.5), pressed.milliseconds(0.99))
+        told = (round(figure, 3) for figure in figures)
+        return self.server, self.name, self.rows, self.workers, connections, load, *told
 
 
 def run(bundle: Path, plan: ServeBench | None = None) -> BenchTable:
@@ -66,32 +92,36 @@ def run(bundle: Path, plan: ServeBench | None = None) -> BenchTable:
         SuperheatError: a server does not start, or a request fails under load.
     """
     plan = plan or ServeBench()
-    files = read_bundle(bundle)
+    manifest = read_bundle(bundle).manifest
     rows = admitted_rows(bundle, max(plan.rows), plan.seed)
-    table: list[tuple[Value, ...]] = []
-    notes = []
-    ours = 0.0
-    for workers in plan.workers:
-        found = list(_service(bundle, files.manifest.name, rows, workers, plan))
-        ours = max(
-            ours, *(float(str(row[6])) for row in found if row[1:3] == ("REST JSON", 1) and row[5] == "full")
-        )
-        table += found
-    others: list[tuple[str, float]] = []
-    if plan.mlflow:
-        others += _peer(peers.mlflow(bundle, rows.shape[1]), rows, plan, table)
+    beside = [peers.mlflow(bundle, rows.shape[1])] if plan.mlflow else []
     if plan.mlserver_python is not None:
-        others += _peer(peers.mlserver(bundle, plan.mlserver_python), rows, plan, table)
-    else:
+        beside.append(peers.mlserver(bundle, plan.mlserver_python))
+    with ExitStack() as up:
+        ways: list[Way] = []
+        for workers in plan.workers:
+            service = up.enter_context(running(bundle, "--workers", str(workers), "--drain-s", "0"))
+            ways += _ours(service, manifest.name, rows, workers, plan)
+        for peer in beside:
+            ways += _theirs(up.enter_context(peer), rows, plan)
+        full = _in_turn(ways, [None] * len(ways), plan)
+        halved = [at for at, way in enumerate(ways) if way.half]
+        rates = [full[at].per_second / 2 for at in halved]
+        half = dict(zip(halved, _in_turn([ways[at] for at in halved], rates, plan), strict=True))
+    table = []
+    for at, way in enumerate(ways):
+        table.append(way.row("full", plan.connections, full[at]))
+        if way.half:
+            table.append(way.row("half", plan.connections, half[at]))
+    notes = list(_comparison(ways, full))
+    if plan.mlserver_python is None:
         notes.append("MLServer was left out: no interpreter of an environment with it was given")
-    if others:
-        name, best = max(others, key=lambda other: other[1])
-        notes.append(f"one row over REST: {ours / best:.1f} times {name}, the better of the others here")
-    notes.append("client, service and workers share this machine's cores")
-    meta = BenchMeta.here(_PACKAGES, seed=plan.seed, simulated=files.manifest.data.simulated)
-    return BenchTable.of(
-        f"Serving {files.manifest.name} {files.manifest.digest[:12]}", COLUMNS, table, meta, notes
+    notes.append(
+        "all servers stand by and are measured in turn; requests a second are the median of the rounds; the client, the"
+        " server and its workers share this machine's cores"
     )
+    meta = BenchMeta.here(_PACKAGES, seed=plan.seed, simulated=manifest.data.simulated)
+    return BenchTable.of(f"Serving {manifest.name} {manifest.digest[:12]}", COLUMNS, table, meta, notes)
 
 
 def admitted_rows(bundle: Path, n: int, seed: int) -> Rows:
@@ -111,48 +141,56 @@ def admitted_rows(bundle: Path, n: int, seed: int) -> Rows:
     return np.ascontiguousarray(np.where(np.isnan(chosen), middle, chosen), dtype=np.float32)
 
 
-def _service(
-    bundle: Path, model: str, rows: Rows, workers: int, plan: ServeBench
-) -> Iterator[tuple[Value, ...]]:
+def _ours(service: Service, model: str, rows: Rows, workers: int, plan: ServeBench) -> Iterator[Way]:
     path = f"/v2/models/{model}/infer"
-    with running(bundle, "--workers", str(workers), "--drain-s", "0") as service:
-        for n in plan.rows:
-            asked = rows[:n]
-            requests = {"REST JSON": json_request(path, asked), "REST binary": binary_request(path, asked)}
-            for way, request in requests.items():
-                full = _http(service.port, request, plan)
-                yield _row("Superheat", way, n, workers, plan, "full", full)
-                if n == 1:
-                    half = _http(service.port, request, plan, full.per_second / 2)
-                    yield _row("Superheat", way, n, workers, plan, "half", half)
-            load = Load(plan.connections, plan.seconds)
-            yield _row(
-                "Superheat",
-                "gRPC",
-                n,
-                workers,
-                plan,
-                "full",
-                _measure(press_grpc(service.grpc_port, model, asked, load)),
-            )
+    for n in plan.rows:
+        asked = rows[:n]
+        for name, request in (
+            (_JSON, json_request(path, asked)),
+            ("REST binary", binary_request(path, asked)),
+        ):
+            yield Way("Superheat", name, n, workers, partial(press_http, service.port, request), n == 1)
+        yield Way("Superheat", "gRPC", n, workers, partial(press_grpc, service.grpc_port, model, asked))
 
 
-def _peer(
-    started: AbstractContextManager[peers.Peer], rows: Rows, plan: ServeBench, table: list[tuple[Value, ...]]
-) -> list[tuple[str, float]]:
-    found = []
-    with started as peer:
-        for n in plan.rows:
-            pressed = _http(peer.port, peer.request(rows[:n]), plan)
-            table.append(_row(peer.name, "REST JSON", n, 1, plan, "full", pressed))
-            if n == 1:
-                found.append((peer.name, pressed.per_second))
-    return found
+def _theirs(peer: peers.Peer, rows: Rows, plan: ServeBench) -> Iterator[Way]:
+    for n in plan.rows:
+        yield Way(peer.name, _JSON, n, 1, partial(press_http, peer.port, peer.request(rows[:n])))
 
 
-def _http(port: int, request: bytes, plan: ServeBench, rate: float | None = None) -> Pressed:
-    _measure(press_http(port, request, Load(plan.connections, min(_WARM_S, plan.seconds))))
-    return _measure(press_http(port, request, Load(plan.connections, plan.seconds, rate)))
+def _in_turn(ways: Sequence[Way], rates: Sequence[float | None], plan: ServeBench) -> list[Pressed]:
+    """Return what each of ``ways`` came to at its rate, a part of its seconds in every round."""
+    found: list[list[Pressed]] = [[] for _ in ways]
+    seconds = plan.seconds / plan.rounds
+    for _ in range(plan.rounds):
+        for way, rate, parts in zip(ways, rates, found, strict=True):
+            _measure(way.press(Load(plan.connections, min(_WARM_S, seconds))))
+            parts.append(_measure(way.press(Load(plan.connections, seconds, rate))))
+    return [
+        Pressed(
+            float(np.median([part.per_second for part in parts])),
+            np.concatenate([part.seconds for part in parts]),
+        )
+        for parts in found
+    ]
+
+
+def _comparison(ways: Sequence[Way], full: Sequence[Pressed]) -> Iterator[str]:
+    """Say how our one row over REST JSON stands to each other server's."""
+    asked = [
+        (way, pressed.per_second)
+        for way, pressed in zip(ways, full, strict=True)
+        if (way.name, way.rows) == (_JSON, 1)
+    ]
+    for other, theirs in asked:
+        if other.server == "Superheat":
+            continue
+        times = [
+            f"{ours / theirs:.1f} times with {way.workers} worker{'s' * (way.workers > 1)}"
+            for way, ours in asked
+            if way.server == "Superheat"
+        ]
+        yield f"one row over REST, beside {other.server}: {', '.join(times)}"
 
 
 def _measure(work: Coroutine[Any, Any, Pressed]) -> Pressed:
@@ -162,10 +200,3 @@ def _measure(work: Coroutine[Any, Any, Pressed]) -> Pressed:
         return uvloop.run(work)
     finally:
         gc.enable()
-
-
-def _row(
-    server: str, way: str, n: int, workers: int, plan: ServeBench, load: str, pressed: Pressed
-) -> tuple[Value, ...]:
-    figures = (pressed.per_second, pressed.milliseconds(0.5), pressed.milliseconds(0.99))
-    return server, way, n, workers, plan.connections, load, *(round(figure, 3) for figure in figures)

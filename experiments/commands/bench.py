@@ -180,7 +180,7 @@ def serve(
 ) -> None:
     """Measure requests a second and latency of the service, beside other servers with the same model.
 
-    Reads --bundle. Writes to a temporary place only. Costs a minute or two.
+    Reads --bundle. Writes to a temporary place only. Costs three or four minutes.
     """
     from experiments.bench.serve import ServeBench, run
 

@@ -19,6 +19,10 @@ from serving.refusals import RefusedError
 WORKER: Final = (sys.executable, "-m", "serving.worker")
 """How a worker is started; a test may start another one."""
 
+_AHEAD: Final = 2
+"""Requests that a worker holds however large they are: what it works on, and what spares it the wait for the next."""
+_SMALL: Final = 1 << 15
+"""Bytes of requests up to which it may hold more."""
 _HOUSE: Final = Path(__file__).resolve().parents[2]
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """What a worker inherits of the environment: no secret of the service is among it."""
@@ -59,7 +63,11 @@ class Link(asyncio.Protocol):
     on_lost: Callable[["Link"], None]
     jobs: deque[Job | None] = field(default_factory=deque)
     """Sent and not yet answered; None where the caller has been served elsewhere."""
+    load: int = 0
+    """Bytes of the requests among ``jobs``."""
     head_since: float = 0.0
+    stuck: bool = False
+    """Whether the head takes so long that its worker is to be given nothing more."""
     ready: bool = False
     killed: bool = False
 
@@ -107,11 +115,17 @@ class Link(asyncio.Protocol):
         """The process; 0 before it was started."""
         return self._process.pid if self._process else 0
 
+    def has_room(self, depth: int) -> bool:
+        """Whether another request may be sent now: two at any time, up to ``depth`` while they are small."""
+        held = len(self.jobs)
+        return not self.stuck and (held < min(_AHEAD, depth) or (held < depth and self.load < _SMALL))
+
     def send(self, job: Job) -> None:
         """Send ``job``; its answer comes after those sent before."""
         if not self.jobs:
             self.head_since = self._loop.time()
         self.jobs.append(job)
+        self.load += len(job.body)
         self._ticket += 1
         job.ticket = self._ticket
         frame = pack(self._ticket, job.kind, job.body, job.header_length, job.flags)
@@ -124,6 +138,7 @@ class Link(asyncio.Protocol):
             return None
         self._slate.write(job.ticket)
         self.jobs[at] = None
+        self.load -= len(job.body)
         return job
 
     def kill(self) -> None:
@@ -165,8 +180,11 @@ class Link(asyncio.Protocol):
                 self._greet(frame)
                 continue
             job = self.jobs.popleft()
-            self.head_since = self._loop.time()
-            if job is not None and not job.answer.done():
+            self.head_since, self.stuck = self._loop.time(), False
+            if job is None:
+                continue
+            self.load -= len(job.body)
+            if not job.answer.done():
                 job.answer.set_result(frame)
         if self.ready:
             self.on_answer(self)

@@ -16,21 +16,24 @@ from serving.refusals import RefusedError
 
 _LOG = logging.getLogger("superheat.models")
 _TICK: Final = 0.02
-_DEPTH: Final = 2
-"""Requests that a worker holds: one that it works on, one that spares it the wait for the next."""
 _STALL: Final = 0.1
 _RESCUE: Final = 0.06
-"""Seconds after which what waits behind a slow request goes to an idle sibling."""
+"""Seconds after which what waits behind a slow request goes to the siblings."""
 
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """How a pool works: workers, seconds for a request, requests that may wait, seconds to start a worker."""
+    """How a pool works: workers, seconds for a request, requests that may wait, seconds to start a worker.
+
+    ``depth``: most requests that a worker holds at once: one that it works on, the others to go on with. Many small
+    ones travel together for the price of a few; where each is long work, more than one would only wait behind it.
+    """
 
     workers: int = 1
     deadline_s: float = 5.0
     waiting: int = 256
     start_s: float = 60.0
+    depth: int = 8
     command: Sequence[str] = WORKER
 
 
@@ -133,7 +136,7 @@ class Pool:
         for link in self._links:
             if link.ready and (best is None or len(link.jobs) < len(best.jobs)):
                 best = link
-        if best is not None and len(best.jobs) < _DEPTH:
+        if best is not None and best.has_room(self._settings.depth):
             best.send(job)
         elif len(self._queue) < self._settings.waiting:
             self._queue.append(job)
@@ -141,7 +144,7 @@ class Pool:
             raise RefusedError(503, "overloaded", "too many requests wait for this model; try again", 1)
 
     def _refill(self, link: Link) -> None:
-        while self._queue and len(link.jobs) < _DEPTH and link.ready:
+        while self._queue and link.ready and link.has_room(self._settings.depth):
             job = self._queue.popleft()
             if not job.answer.done():
                 link.send(job)
@@ -205,10 +208,13 @@ class Pool:
     def _expire(self, now: float) -> None:
         """Refuse what would miss its deadline before the next look."""
         soon = now + _TICK
-        inside = [job for link in self._links for job in link.jobs if job is not None]
-        for job in [*self._queue, *inside] if self._queue or inside else ():
-            if job.expires <= soon:
-                job.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
+        late = [job for job in self._queue if job.expires <= soon]
+        for link in self._links:
+            overdue = [at for at, job in enumerate(link.jobs) if job is not None and job.expires <= soon]
+            # The head is being worked on; those behind it would be computed for nobody.
+            late += [job for at in overdue if (job := link.withdraw(at) if at else link.jobs[0]) is not None]
+        for job in late:
+            job.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
         while self._queue and self._queue[0].answer.done():
             self._queue.popleft()
 
@@ -224,16 +230,16 @@ class Pool:
             if head is not None:
                 head.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
             link.kill()
-        elif working > _RESCUE and len(link.jobs) > 1:
+        elif working > _RESCUE:
             self._rescue(link)
 
     def _rescue(self, link: Link) -> None:
-        idle = [other for other in self._links if other.ready and not other.jobs]
-        if not idle:
+        """Hand what waits behind a slow request to the siblings, and its worker nothing more until it answers."""
+        others = [other for other in self._links if other is not link and other.ready]
+        if not others:
             return
-        for at in range(1, len(link.jobs)):
-            job = link.withdraw(at)
-            if job is not None:
-                self._queue.appendleft(job)
-        for other in idle:
+        link.stuck = True
+        waiting = [link.withdraw(at) for at in range(1, len(link.jobs))]
+        self._queue.extendleft(job for job in reversed(waiting) if job is not None)
+        for other in others:
             self._refill(other)

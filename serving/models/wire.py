@@ -8,9 +8,8 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 HEAD: Final = struct.Struct("<IQBBiI")
 """Body bytes, ticket, kind, flags, header length (of a binary JSON body, -1 for none), bytes of raw rows at the end."""
@@ -47,8 +46,7 @@ ONLY_RAW: Final = 2
 """Flag: answer with raw float64 outputs and nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame; ``raw`` bytes at the end of ``body`` are raw outputs."""
 
     ticket: int
@@ -71,20 +69,24 @@ class Unpacker:
         """Start empty."""
         self._kept = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Frame]:
         """Yield the frames that ``data`` completes."""
-        kept = self._kept
-        kept += data
+        if self._kept:
+            self._kept += data
+        # What comes whole, as nearly everything does, is cut out of where it lies.
+        lying: bytes | bytearray | memoryview = self._kept or data
         at = 0
-        while len(kept) - at >= HEAD.size:
-            size, ticket, kind, flags, header_length, raw = HEAD.unpack_from(kept, at)
+        while len(lying) - at >= HEAD.size:
+            size, ticket, kind, flags, header_length, raw = HEAD.unpack_from(lying, at)
             end = at + HEAD.size + size
-            if end > len(kept):
+            if end > len(lying):
                 break
-            yield Frame(ticket, kind, flags, header_length, raw, bytes(kept[at + HEAD.size : end]))
+            yield Frame(ticket, kind, flags, header_length, raw, bytes(lying[at + HEAD.size : end]))
             at = end
-        if at:
-            del kept[:at]
+        if lying is self._kept:
+            del self._kept[:at]
+        else:
+            self._kept += lying[at:]
 
 
 class Slate:

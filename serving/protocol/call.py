@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -45,6 +46,11 @@ class Signature:
     width: int
     outputs: tuple[str, ...]
     members: Mapping[str, int]
+
+    @cached_property
+    def every(self) -> Mapping[bool, tuple[Wanted, ...]]:
+        """Whether as binary -> all outputs, in the bundle's order."""
+        return {binary: tuple(Wanted(name, binary) for name in self.outputs) for binary in (False, True)}
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Signature":

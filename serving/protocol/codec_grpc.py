@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from features.bundle import FEATURES
 from serving.protocol.call import OUTPUT_TYPE, Answers, Call, Rows, Signature, Wanted
-from serving.protocol.codec_json import LONGEST_ID, every_output, known_outputs
+from serving.protocol.codec_json import LONGEST_ID, known_outputs
 from serving.protocol.intake import TYPES, Intake, refuse
 from serving.protocol.messages import message
 from serving.refusals import RefusedError
@@ -39,7 +39,7 @@ def decode(body: bytes | memoryview, intake: Intake, signature: Signature) -> Ca
     for output in request.outputs:
         if output.parameters:
             refuse("unknown_parameter", f"output {output.name} takes no parameters", 400)
-    wanted = tuple(Wanted(name, True) for name in names) or every_output(signature, True)
+    wanted = tuple(Wanted(name, True) for name in names) or signature.every[True]
     return Call(request.id, _rows(request, intake), wanted)
 
 
@@ -49,7 +49,7 @@ def encode(call: Call, answers: Answers, signature: Signature) -> bytes:
     n = len(call.rows)
     for wanted in call.outputs:
         answer.outputs.add(name=wanted.name, datatype=OUTPUT_TYPE, shape=signature.shape(wanted.name, n))
-        answer.raw_output_contents.append(answers[wanted.name].astype("<f8", copy=False).tobytes())
+        answer.raw_output_contents.append(answers[wanted.name].tobytes())
     data: bytes = answer.SerializeToString()
     return data
 

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 import orjson
 
 from features.bundle import FEATURES
@@ -64,10 +63,10 @@ def encode(call: Call, answers: Answers, signature: Signature) -> tuple[bytes, i
             "shape": signature.shape(wanted.name, n),
         }
         if wanted.binary:
-            blobs.append(values.astype("<f8", copy=False).tobytes())
+            blobs.append(values.tobytes())
             entry["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
-            entry["data"] = np.ascontiguousarray(values).reshape(-1)
+            entry["data"] = values if values.ndim == 1 else values.ravel()
         outputs.append(entry)
     answer: dict[str, Any] = {"model_name": signature.name, "model_version": signature.version}
     if call.id:
@@ -82,12 +81,7 @@ def _raw_call(body: bytes | memoryview, intake: Intake, signature: Signature) ->
     if not len(body) or len(body) % row:
         refuse("bad_size", f"a raw body of {len(body)} bytes is no whole number of rows of {row} bytes", 400)
     n = intake.shape([len(body) // row, intake.width])
-    return Call("", intake.from_bytes(body, n, TYPES["FP32"]), every_output(signature, False))
-
-
-def every_output(signature: Signature, binary: bool) -> tuple[Wanted, ...]:
-    """Return all outputs, in the bundle's order."""
-    return tuple(Wanted(name, binary) for name in signature.outputs)
+    return Call("", intake.from_bytes(body, n, TYPES["FP32"]), signature.every[False])
 
 
 def known_outputs(names: Sequence[str], signature: Signature) -> None:
@@ -115,9 +109,10 @@ def _told(error: orjson.JSONDecodeError) -> str:
 def _object(value: object, what: str, known: frozenset[str]) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         refuse("bad_request", f"{what} is no JSON object", 400)
-    if unknown := sorted(set(value) - known):
+    if not known.issuperset(value):
+        unknown = min(set(value) - known)
         refuse(
-            "unknown_key", f"{what} holds the unknown key {unknown[0][:64]!r}; known are {sorted(known)}", 400
+            "unknown_key", f"{what} holds the unknown key {unknown[:64]!r}; known are {sorted(known)}", 400
         )
     return value
 
@@ -138,7 +133,7 @@ def _flag(parameters: Mapping[str, Any], name: str) -> bool:
 
 def _wanted(outputs: object, signature: Signature, binary: bool) -> tuple[Wanted, ...]:
     if outputs is None or outputs == []:
-        return every_output(signature, binary)
+        return signature.every[binary]
     if not isinstance(outputs, list) or len(outputs) > len(signature.outputs):
         refuse("bad_outputs", f"outputs must be an array of at most {len(signature.outputs)} tensors", 400)
     found = []

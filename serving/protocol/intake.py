@@ -82,6 +82,8 @@ class Intake:
         Raises:
             RefusedError: an unknown parameter, or names, units or a recipe that differ.
         """
+        if not parameters:
+            return
         if unknown := sorted(set(parameters) - PARAMETERS):
             refuse("unknown_parameter", f"parameter {_shown(unknown[0])} of {FEATURES} is not known", 400)
         self._same_list(parameters.get("feature_names"), self._names, "name")

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.bundle import Manifest
-from serving.front import Gate, read_body, send_bytes
+from serving.front import Front, Gate, body_at_hand, read_body, send_bytes
 from serving.metrics import CONTENT_TYPE, Metrics
 from serving.models.house import House, Version
 from serving.models.wire import Kind
@@ -79,25 +79,30 @@ class Infer:
 
 
 class Lane:
-    """The short way to the hot route: recognised by hand, so that an inference pays for no other route's pattern."""
+    """The short way to the hot route: behind a front of its own, past every other route's patterns and layers."""
 
-    def __init__(self, infer: list[BaseRoute]) -> None:
-        """Lead to the routes ``infer``, without and with a version."""
-        self._routes = [route for route in infer if isinstance(route, Plain)]
+    def __init__(self, infer: list[BaseRoute], fronted: Callable[[ASGIApp], Front]) -> None:
+        """Lead to the first two routes of ``infer``, without and with a version, each endpoint ``fronted``."""
+        routes = [route for route in infer if isinstance(route, Plain)][:2]
+        self._ways = [(route, fronted(route.app)) for route in routes]
 
-    def find(self, scope: Scope) -> ASGIApp | None:
-        """Return the endpoint if ``scope`` is an inference, its parameters filled in; else None."""
-        path = scope["path"]
-        if scope["method"] != "POST" or not path.endswith("/infer"):
+    def find(self, scope: Scope) -> Front | None:
+        """Return the fronted endpoint if ``scope`` is an inference, its parameters filled in; else None."""
+        if scope["type"] != "http" or scope["method"] != "POST":
             return None
-        parts = path.split("/")
-        if parts[:3] != ["", "v2", "models"] or len(parts) not in (5, 7) or not parts[3]:
+        parts = scope["path"].split("/")
+        if parts[-1] != "infer" or len(parts) not in (5, 7) or parts[1:3] != ["v2", "models"] or parts[0]:
             return None
-        if len(parts) == 7 and (parts[4] != "versions" or not parts[5]):
+        parameters = {"model": parts[3]}
+        if len(parts) == 7:
+            if parts[4] != "versions":
+                return None
+            parameters["version"] = parts[5]
+        if not all(parameters.values()):
             return None
-        scope["path_params"] = {"model": parts[3]} | ({"version": parts[5]} if len(parts) == 7 else {})
-        scope["route"] = route = self._routes[len(parts) == 7]
-        return route.app
+        scope["path_params"] = parameters
+        scope["route"], front = self._ways[len(parts) == 7]
+        return front
 
 
 async def timely_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
@@ -106,9 +111,12 @@ async def timely_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     Raises:
         RefusedError: 408, 413 or 415.
     """
+    whole = body_at_hand(scope, limits.body_bytes)
+    if whole is not None:
+        return whole
     try:
         async with asyncio.timeout(limits.body_timeout_s):
-            return await read_body(scope, receive, limits.body_bytes)
+            return await read_body(receive, limits.body_bytes)
     except TimeoutError:
         raise of_status(408, f"the body did not arrive within {limits.body_timeout_s:g} s") from None
 

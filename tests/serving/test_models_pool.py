@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from serving.models.link import Bundle
+from serving.models.link import Bundle, Job, Link
 from serving.models.pool import Pool, PoolSettings
 from serving.models.shadow import unpack
 from serving.models.wire import Kind, Unpacker, pack
@@ -116,6 +116,62 @@ def test_what_waits_behind_a_hung_request_is_served_by_a_sibling(tmp_path: Path)
             await hung
 
     asyncio.run(with_pool(circle, settings, act))
+
+
+def test_what_waits_behind_a_hung_request_is_served_by_a_sibling_that_is_never_idle(tmp_path: Path) -> None:
+    circle = hanging_bundle(bundle(), tmp_path / "circle", SPLIT)
+    settings = PoolSettings(workers=2, deadline_s=2.0, command=COMMAND)
+
+    async def act(pool: Pool, replaced: list[str]) -> None:
+        bent = in_the_circle(calm(1, 1), manifest().feature_names, SPLIT).tobytes()
+        hung = asyncio.ensure_future(pool.ask(Kind.ROWS, bent))
+        await asyncio.sleep(0)
+        served = [0] * 40
+
+        async def ask_on(caller: int) -> None:
+            while not hung.done():
+                await pool.ask(Kind.ROWS, calm(1, caller).tobytes())
+                served[caller] += 1
+
+        await asyncio.gather(*(ask_on(caller) for caller in range(40)))
+        assert min(served) > 1
+        with pytest.raises(RefusedError) as found:
+            await hung
+        assert found.value.code == "deadline"
+        assert replaced == ["deadline"]
+
+    asyncio.run(with_pool(circle, settings, act))
+
+
+def test_what_waits_behind_a_hung_request_without_a_sibling_is_told_by_its_deadline(tmp_path: Path) -> None:
+    circle = hanging_bundle(bundle(), tmp_path / "circle", SPLIT)
+    settings = PoolSettings(workers=1, deadline_s=1.0, command=COMMAND)
+
+    async def act(pool: Pool, replaced: list[str]) -> None:
+        bent = in_the_circle(calm(1, 1), manifest().feature_names, SPLIT).tobytes()
+        bodies = [bent, *(calm(1, i).tobytes() for i in range(4))]
+        told = await asyncio.gather(*(pool.ask(Kind.ROWS, body) for body in bodies), return_exceptions=True)
+        assert [getattr(error, "code", None) for error in told] == ["deadline"] * 5
+        assert await pool.ask(Kind.ROWS, calm(1, 9).tobytes())
+        assert replaced == ["deadline"]
+
+    asyncio.run(with_pool(circle, settings, act))
+
+
+def test_a_worker_holds_many_small_requests_or_two_large_ones() -> None:
+    async def act() -> None:
+        def held(size: int, depth: int) -> int:
+            link = Link(lambda link: None, lambda link: None)
+            while link.has_room(depth):
+                job = Job(Kind.ROWS, bytes(size), -1, 0, 0.0, asyncio.get_running_loop().create_future())
+                link.jobs.append(job)
+                link.load += size
+            return len(link.jobs)
+
+        assert [held(1000, depth) for depth in (1, 2, 8)] == [1, 2, 8]
+        assert [held(1 << 20, depth) for depth in (1, 2, 8)] == [1, 2, 2]
+
+    asyncio.run(act())
 
 
 def test_a_worker_that_dies_is_replaced_and_its_request_is_told(tmp_path: Path) -> None:
