@@ -204,6 +204,18 @@ _ALL = (
         "The model does not predict {outcome}, without which no setpoint may be moved.",
         "模型不预测{outcome}，而该项是调整设定的前提。",
     ),
+    # Why a recommended move is not among the first.
+    Wording(
+        "left_out_budget",
+        "It does not fit beside the others: {budget} would come to {used:.4g}, and {limit:.4g} is allowed.",
+        "与其他调整同时执行时{budget}将达 {used:.4g}，超出允许的 {limit:.4g}。",
+    ),
+    Wording(
+        "left_out_risk",
+        "It fits, but its risk adds to the others': with it the joint gain less its risk changes by {change:+.1f}"
+        " {currency} a day.",
+        "可以执行，但其风险与其他调整叠加：加入后扣除风险的总收益变化为每天 {change:+.1f} {currency}。",
+    ),
 )
 
 WORDINGS: Mapping[str, Wording] = {wording.code: wording for wording in _ALL}

@@ -228,6 +228,7 @@ def _wholes(place: Place, draw: Draw) -> Iterator[tuple[str, str, dict[str, Any]
     yield "POST", place.decision, {"action": "reject", "reason": "x"}
     yield "POST", "/v1/explain", {"recommendation_id": place.recommendation_id}
     yield "POST", "/v1/quality", {"line_id": LINE}
+    yield "POST", "/v1/allocations", {"moves_a_day": 3, "line_id": LINE}
     yield "PUT", f"/v1/cells/{CELL}/mode", {"line_id": LINE, "mode": "off", "reason": "x"}
 
 

@@ -89,6 +89,7 @@ RULES: Final[Mapping[tuple[str, str], Role]] = {
     ("GET", "/v1/savings"): Role.VIEWER,
     ("POST", "/v1/explain"): Role.VIEWER,
     ("POST", "/v1/quality"): Role.VIEWER,
+    ("POST", "/v1/allocations"): Role.OPERATOR,
     ("POST", "/v1/history"): Role.OPERATOR,
     ("POST", "/v1/recommendations"): Role.OPERATOR,
     ("GET", "/v1/recommendations/{recommendation_id}"): Role.VIEWER,

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from features.errors import InputError, UnknownNameError
 from serving.ledger import Ledger
 from serving.ports import Identity
-from serving.record.store import Line, RecordStore
+from serving.record.store import Line, Mode, RecordStore
+from serving.schemas import Recommendation
 from serving.trust import Watch
 
 MOST_DAYS_BEHIND: Final = 60
@@ -68,6 +69,18 @@ class Books:
         zone = ZoneInfo(line.plant.timezone)
         local = now.astimezone(zone)
         return datetime.datetime.combine(line.last + _ONE_DAY, local.time(), zone).astimezone(datetime.UTC)
+
+    def open_moves(self, line: Line) -> list[Recommendation]:
+        """Return the moves of a line that wait for a decision: neither decided, nor expired, nor of a cell that is off."""
+        now, modes = self.time_at(line), self.record.modes(line.line_id)
+        standing = [found.recommendation for found in self.ledger.latest(line.line_id)]
+        moves = [advice for advice in standing if advice.status == "move" and not advice.expired(now)]
+        decided = self.ledger.decided(advice.recommendation_id for advice in moves)
+        return [
+            advice
+            for advice in moves
+            if advice.recommendation_id not in decided and modes.get(advice.cell_id, Mode()).mode != "off"
+        ]
 
     def today(self, line: Line) -> datetime.date:
         """Return the present day at a line, in the plant's zone."""

@@ -281,6 +281,26 @@ class Counter:
             }
             return {**await tasks.ask(pool, "explain", told), "precedents": precedents}
 
+    async def first_moves(self, line_id: str, budget: Values, identity: Identity) -> dict[str, Any]:
+        """Return which of a line's open moves a shift should make first within ``budget``.
+
+        Nothing is written: it follows from the ledger and the budget, and the decisions on it are what is recorded.
+
+        Raises:
+            UnknownNameError: the line has no record, or is not the asker's.
+            RefusedError: 501 the search extra is missing.
+        """
+        books = self.books
+        line = await asyncio.to_thread(books.visible_line, identity, line_id)
+        moves = await asyncio.to_thread(books.open_moves, line)
+        told = {
+            "recommendations": [advice.model_dump(mode="json") for advice in moves],
+            "budget": budget,
+            "line_current_ka": line.plant.line_current_ka,
+        }
+        async with self.seat(self.any_version()) as pool:
+            return {"line_id": line_id, **await tasks.ask(pool, "allocate", told)}
+
     async def quality(self, line_id: str, identity: Identity) -> dict[str, Any]:
         """Return what a line's record is worth, how far the inputs have drifted, and how wrong the model has been.
 

@@ -8,12 +8,15 @@ from typing import Any, Final
 from features.errors import SettingsError
 from features.setpoints import Lever, OperatingWindow
 from serving.advising.explain import explain
+from serving.advising.shift import first_moves
 from serving.ledger.advice import read_settings, settings_entry
 from serving.ledger.contexts import context_values, read_context
 from serving.ledger.entries import SettingsEntry
 from serving.predictor import Predictor
 from serving.recommend import AdviceSettings, Advisor
 from serving.refusals import RefusedError
+from serving.schemas import Recommendation
+from serving.search.allocation import Budget
 
 _KEPT: Final = 4
 _NARROWED: Final = ("low", "high", "max_daily_step", "window")
@@ -61,6 +64,11 @@ class SearchDesk:
             "levers": dict(zip(names, judged.target.tolist(), strict=True)),
             "days": len(judged.stages),
         }
+
+    def allocate(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return which of a line's open moves a shift should make first."""
+        advice = [Recommendation.model_validate(values) for values in told["recommendations"]]
+        return first_moves(advice, Budget(**told["budget"]), told["line_current_ka"])
 
     def explain(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return why a recommendation says what it says."""

@@ -14,6 +14,7 @@ Verb = Literal[
     "settle",
     "advise",
     "judge",
+    "allocate",
     "explain",
     "card",
     "precedents",

@@ -21,7 +21,7 @@ function route() {
   const before = state.view;
   const wanted = viewOf(location.hash);
   state.view = { ...wanted, line: wanted.line || before.line };
-  if (before.line !== state.view.line) Object.assign(state, { payload: null, quality: null, savings: null });
+  if (before.line !== state.view.line) Object.assign(state, { payload: null, quality: null, savings: null, shift: { ...state.shift, found: null } });
   if (key() !== null) load(before);
   changed();
 }
@@ -52,7 +52,7 @@ function dress(name) {
 
 function signOut() {
   keep(null);
-  Object.assign(state, { identity: null, payload: null, quality: null, savings: null, details: null, explained: null, lines: [] });
+  Object.assign(state, { identity: null, payload: null, quality: null, savings: null, details: null, explained: null, shift: { budgets: {}, found: null, busy: false }, lines: [] });
   changed();
 }
 

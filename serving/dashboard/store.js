@@ -16,6 +16,7 @@ export const state = {
   filter: { text: "", status: "all" },
   sort: { by: "saving", down: true },
   run: null,
+  shift: { budgets: {}, found: null, busy: false }, // what a shift can do, as typed, and the order of work
   details: null, // the answer of /v1/cells/{cell} of the open card
   explained: null,
   followed: {}, // recommendation -> what became of it, for the rows that are open

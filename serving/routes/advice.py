@@ -90,6 +90,12 @@ def router(counter: Counter, limits: Limits) -> APIRouter:
         """Return each lever's share of the change, what sets the cell apart, where limits stand, and days alike."""
         return answer(await counter.explain(asked.recommendation_id, identity_of(request)))
 
+    @found.post("/v1/allocations", response_model=forms.Allocation, summary="Which moves first")
+    async def allocations(request: Request, asked: forms.AllocationRequest) -> Response:
+        """Return which open recommendations of a line to carry out first within a shift's budgets, and why not others."""
+        budget = asked.model_dump(exclude={"line_id"})
+        return answer(await counter.first_moves(asked.line_id, budget, identity_of(request)))
+
     @found.post("/v1/quality", response_model=forms.Quality, summary="What a line's record is worth")
     async def quality(request: Request, asked: forms.QualityRequest) -> Response:
         """Return what is missing, stale or stuck, which inputs have drifted, and how wrong the model has been."""

@@ -19,10 +19,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from serving.access.roles import RULES, Identity, Role, Table, require
+from serving.advising.shift import first_moves
 from serving.front import Front, Gate, Manner
 from serving.metrics import Metrics
 from serving.refusals import RefusedError, body, of_status
 from serving.routes import page
+from serving.search.allocation import Budget
 from tests.fakes.page_answers import explained, followed, precedents, quality, savings
 from tests.fakes.page_line import DAYS, LINE, MadeLine
 
@@ -195,6 +197,16 @@ class PageService:
             raise of_status(404, "there is no such recommendation")
         return JSONResponse(explained(self.line, known[given["recommendation_id"]]))
 
+    async def allocations(self, request: Request) -> Response:
+        budget = dict(await self.noted(request))
+        line = budget.pop("line_id")
+        open_moves = [
+            advice
+            for advice in self.line.advice.values()
+            if advice.status == "move" and advice.recommendation_id not in self.line.decisions
+        ]
+        return JSONResponse({"line_id": line, **first_moves(open_moves, Budget(**budget), 500.0)})
+
     async def quality(self, request: Request) -> Response:
         await self.noted(request)
         return JSONResponse(quality(self.line))
@@ -214,6 +226,7 @@ class PageService:
             Route("/v1/recommendations/{recommendation_id}", self.followed),
             Route("/v1/recommendations/{recommendation_id}/decision", self.decide, methods=["POST"]),
             Route("/v1/explain", self.explain, methods=["POST"]),
+            Route("/v1/allocations", self.allocations, methods=["POST"]),
             Route("/v1/quality", self.quality, methods=["POST"]),
             Route("/v1/savings", self.savings),
         ]

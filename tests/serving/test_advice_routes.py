@@ -326,12 +326,50 @@ def test_others_lines_are_not_told_apart_from_none(service: Advising) -> None:
         ("POST", "/v1/history", {"cell_days": rows["cell_days"]}),
         ("POST", "/v1/explain", {"recommendation_id": advice["recommendation_id"]}),
         ("POST", "/v1/quality", ROUND),
+        ("POST", "/v1/allocations", ROUND),
     ):
         status, told = service.ask(method, path, body, who="stranger")
         assert (status, told["code"]) == (404, "unknown_name"), (path, told)
     status, told = service.ask("GET", "/v1/cells", who="stranger")
     assert (status, told["cells"], told["lines"]) == (200, [], [])
     assert service.ask("GET", "/v1/cells?line_id=L1", who="own")[0] == 200
+
+
+def test_a_shift_is_told_which_open_moves_come_first(service: Advising) -> None:
+    service.lines(ROUND)
+    cells = service.ask("GET", "/v1/cells?line_id=L1")[1]["cells"]
+    moved = {c["cell_id"] for c in cells if c["advice"]["status"] == "move" and c["decision"] is None}
+    assert len(moved) > 2
+    status, told = service.ask("POST", "/v1/allocations", {**ROUND, "moves_a_day": 2})
+    assert status == 200, told
+    assert len(told["chosen"]) == 2
+    assert {move["cell_id"] for part in ("chosen", "left_out") for move in told[part]} == moved
+    assert [budget["binding"] for budget in told["budgets"]] == [True]
+    # What was decided, and what an engineer has turned off, is not open any more.
+    first, second = told["chosen"]
+    where = f"/v1/recommendations/{first['recommendation_id']}/decision"
+    assert service.ask("POST", where, {"action": "reject", "reason": "x"})[0] == 200
+    mode = {"line_id": "L1", "mode": "off", "reason": "x"}
+    assert service.ask("PUT", f"/v1/cells/{second['cell_id']}/mode", mode, who="engineer")[0] == 200
+    status, again = service.ask("POST", "/v1/allocations", ROUND)
+    assert status == 200, again
+    found = {move["cell_id"] for part in ("chosen", "left_out") for move in again[part]}
+    assert found == moved - {first["cell_id"], second["cell_id"]}
+    assert (
+        service.ask("PUT", f"/v1/cells/{second['cell_id']}/mode", {**mode, "mode": "advise"}, who="engineer")[
+            0
+        ]
+        == 200
+    )
+    assert service.ask("POST", "/v1/allocations", ROUND, who="viewer")[0] == 403
+    for wrong in (
+        {"moves_a_day": -1},
+        {"moves_a_day": 2.5},
+        {"alf3_kg_d": -1.0},
+        {"caution": 11},
+        {"moves": 3},
+    ):
+        assert service.ask("POST", "/v1/allocations", {**ROUND, **wrong})[0] in (400, 422), wrong
 
 
 def test_explanations_add_up(service: Advising) -> None:

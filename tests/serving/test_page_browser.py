@@ -313,6 +313,51 @@ def test_by_keyboard_alone(page: Browser, service: PageService) -> None:
     assert not page.complaints
 
 
+def test_which_moves_first_by_keyboard(page: Browser, service: PageService) -> None:
+    sign_in(page, service)
+    page.wait("document.querySelector('[data-key=budget-moves_a_day]')")
+    page.run("document.querySelector('[data-key=budget-moves_a_day]').focus()")
+    page.type("12")
+    page.press("Tab", "Tab")
+    assert page.focused() == "budget-line_voltage_v"
+    page.type("150")
+    page.press("Enter")
+    page.wait("document.querySelector('.shift tbody tr')")
+    asked = [given for _, path, given in service.asked if path == "/v1/allocations"]
+    assert asked == [{"line_id": "L1", "moves_a_day": 12, "line_voltage_v": 0.15}]
+    assert page.run("document.querySelector('[data-key=budget-moves_a_day]').value") == "12"
+    order = page.run("[...document.querySelectorAll('.shift tbody tr')].map(r => r.cells[0].innerText)")
+    ranked = [place for place in order if place != "–"]
+    assert ranked == [str(i + 1) for i in range(len(ranked))]
+    assert 0 < len(ranked) < len(order)
+    assert "keeps moves out" in page.text(".shift .chips")
+    assert "It does not fit beside the others" in page.text(".shift .waits")
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.shift').innerText.includes('先调哪几台槽')")
+    told = page.text(".shift")
+    assert "超出允许的" in told
+    assert "It does" not in told
+    assert "⟦" not in told
+    assert page.run(CONTRAST) == []
+    page.click(".shift tbody a")
+    page.wait("document.querySelector('.card-title')")
+    assert not page.complaints
+
+
+def test_which_moves_first_on_a_tablet_and_for_a_viewer(page: Browser, service: PageService) -> None:
+    page.size(820, 1180, touch=True)
+    sign_in(page, service, ENGINEER)
+    page.click('[data-key="shift-rank"]')
+    page.wait("document.querySelector('.shift tbody tr')")
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    assert page.run("document.querySelector('[data-key=shift-rank]').offsetHeight") >= 24
+    page.click('[data-key="sign-out"]')
+    sign_in(page, service, VIEWER)
+    page.wait("document.querySelector('[data-key=shift-rank]')")
+    assert page.run("document.querySelector('[data-key=shift-rank]').disabled")
+    assert not page.run("document.querySelector('.shift tbody tr')")
+
+
 def test_both_languages_everywhere(page: Browser, service: PageService) -> None:
     sign_in(page, service, ENGINEER)
     seen: dict[str, str] = {}
