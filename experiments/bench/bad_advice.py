@@ -16,7 +16,7 @@ from experiments.bench.service import HOST, Service
 from experiments.bench.standing import CELL, LAST, LINE, typical_row
 from features.signals import SIGNALS
 
-_SHAPE: Final = {"error", "code", "request_id"}
+_SHAPE: Final = {"error", "error_zh", "code", "request_id"}
 _NO_JSON: Final = frozenset({"NaN", "Infinity", "minus Infinity", "1e999", "no number"})
 _NEXT: Final = "2025-01-15"
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from features.errors import InputError, UnknownNameError
+from features.errors import UnknownNameError
 from serving.ledger import Ledger
 from serving.ports import Identity
 from serving.record.store import Line, Mode, RecordStore
+from serving.refusals import refused
 from serving.schemas import Recommendation
 from serving.trust import Watch
 
@@ -46,9 +47,7 @@ class Books:
             UnknownNameError: it has none, or is not the asker's: the two are not told apart.
         """
         if not identity.may_see(line_id):
-            raise UnknownNameError(
-                f"line {line_id[:64]!r} has no record here; post its rows as history first"
-            )
+            raise refused(404, "unknown_name.line", line=line_id[:64])
         return self.record.line(line_id)
 
     def line_or_none(self, line_id: str) -> Line | None:
@@ -93,16 +92,14 @@ class Books:
             InputError: it lies too far from the record, or from today.
         """
         if line.last is None:
-            raise InputError(f"line {line.line_id} has no cell day yet; post cell_days as history")
+            raise refused(422, "invalid_input.no_days", line=line.line_id)
         today = self.today(line)
         date = asked or max(today, line.last + _ONE_DAY)
         if date > line.last + datetime.timedelta(days=MOST_DAYS_BEHIND):
-            raise InputError(
-                f"the record of line {line.line_id} ends on {line.last}, {(date - line.last).days} days before"
-                f" {date}; post newer rows as history"
+            days = (date - line.last).days
+            raise refused(
+                422, "invalid_input.record_ends", line=line.line_id, last=line.last, days=days, date=date
             )
         if date > max(today, line.last + _ONE_DAY) + datetime.timedelta(days=MOST_DAYS_AHEAD):
-            raise InputError(
-                f"date {date} lies ahead: today is {today} at line {line.line_id}; decide day by day"
-            )
+            raise refused(422, "invalid_input.ahead", date=date, today=today, line=line.line_id)
         return date

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from features.errors import UnknownNameError
 from features.history import History
 from features.layout import TABLES
 from features.recipe import FeatureTable, Recipe
@@ -18,6 +17,7 @@ from serving.models.drift import DRIFTED, Reference, stability_index
 from serving.record.folding import contexts_on, history_of
 from serving.record.intake import take
 from serving.record.store import RecordStore
+from serving.refusals import refused
 
 _KEPT: Final = 4
 _ONE_DAY = datetime.timedelta(days=1)
@@ -58,8 +58,8 @@ class RecordDesk:
         history = self.history(told)
         names = history.cell_ids.tolist()
         if told["cell_id"] not in names:
-            raise UnknownNameError(
-                f"cell {told['cell_id'][:64]!r} of line {told['line_id'][:64]!r} has no record"
+            raise refused(
+                404, "unknown_name.cell_record", cell=told["cell_id"][:64], line=told["line_id"][:64]
             )
         shown = trends(history, self._recipe, names.index(told["cell_id"]), told["days"])
         return {"trends": shown, **self.precedents(told)}

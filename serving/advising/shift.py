@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from features.errors import InputError
 from features.signals import SIGNALS
 from serving.allotment import whole
 from serving.reasons import reason
+from serving.refusals import refused
 from serving.schemas import Reason, Recommendation
 from serving.search.allocation import Allocation, Budget, Option, allocate, objective, uses
 
@@ -33,9 +33,7 @@ def first_moves(
     """
     currencies = sorted({advice.saving.currency for advice in recommendations if advice.saving is not None})
     if len(currencies) > 1:
-        raise InputError(
-            f"the open recommendations count in {' and '.join(currencies)}; ask for advice by one model's prices"
-        )
+        raise refused(422, "invalid_input.currencies", currencies=", ".join(currencies))
     options = whole(recommendations, line_current_ka=line_current_ka)
     advised = [advice for advice in recommendations if advice.status == "move" and advice.saving is not None]
     found = allocate(options, budget, SECONDS)

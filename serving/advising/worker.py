@@ -13,7 +13,7 @@ from serving.advising.record import RecordDesk
 from serving.models.drift import Reference
 from serving.models.wire import Frame
 from serving.predictor import Predictor
-from serving.refusals import RefusedError, internal, refusal_of
+from serving.refusals import internal, refusal_of, refused
 from serving.worker import proved_rows, refusal, run
 
 _OF_RECORD = {
@@ -68,7 +68,7 @@ class AdviceWorker:
             except ModuleNotFoundError as error:
                 if (error.name or "").partition(".")[0] not in _SEARCH:
                     raise
-                raise RefusedError(501, "not_installed", tasks.REMEDY) from error
+                raise refused(501, "not_installed.search") from error
             self._desk = SearchDesk(self._predictor)
         return self._desk
 

@@ -11,7 +11,7 @@ import { lineView } from "./line.js";
 import { loadSavings, savingsView } from "./savings.js";
 import { signIn } from "./signin.js";
 import { alarm, changed, drawn, focusOn, lineNow, refresh, state } from "./store.js";
-import { language, speak, t } from "./words.js";
+import { language, speak, t, told } from "./words.js";
 import { countdown } from "./format.js";
 
 const THEMES = ["auto", "light", "dark"];
@@ -110,7 +110,7 @@ function alerts() {
       "div",
       { class: "alert", role: "alert" },
       icon("finding"),
-      h("span", {}, entry.message),
+      h("span", {}, entry.about && `${entry.about}: `, told(entry)),
       entry.code && h("small", {}, `${t("error.code")} `, h("code", {}, entry.code)),
       entry.requestId && h("small", {}, "request_id ", h("code", {}, entry.requestId)),
       h("span", { class: "space" }),

@@ -88,11 +88,11 @@ addEventListener("keydown", (event) => event.key === " " && hold(), true);
 addEventListener("keyup", (event) => event.key === " " && release(), true);
 addEventListener("blur", release);
 
-/** Show a refusal or failure; `again` is what "try again" does. */
-export function alarm(error, again = null, where = "") {
+/** Show a refusal or failure, `about` one cell where it is named; `again` is what "try again" does. */
+export function alarm(error, again = null, where = "", about = "") {
   if (error.name === "AbortError") return;
   state.alerts = state.alerts.filter((entry) => entry.where !== where || !where);
-  state.alerts.push({ message: error.message, code: error.code ?? "", requestId: error.requestId ?? "", again, where });
+  state.alerts.push({ about, text: error.text ?? error.message, text_zh: error.text_zh, code: error.code ?? "", requestId: error.requestId ?? "", again, where });
   state.alerts = state.alerts.slice(-4);
   if (!("code" in error)) console.error(error);
   changed();

@@ -135,6 +135,7 @@ class Refused(_Out):
     line_id: str
     cell_id: str
     error: str
+    error_zh: str
     code: str
 
 

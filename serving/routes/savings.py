@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from serving.advising.counter import Counter
-from serving.refusals import RefusedError
+from serving.refusals import refused
 from serving.routes.advice import answer, identity_of
 from serving.routes.bounded import BoundedRoute
 from serving.verified import Savings, Span
@@ -25,7 +25,7 @@ def router(counter: Counter) -> APIRouter:
     async def savings(request: Request, line_id: _Line, first: _First = None, last: _Last = None) -> Response:
         """Return what was promised and what was really saved, for the line, its ISO weeks and its cells."""
         if first is not None and last is not None and last < first:
-            raise RefusedError(422, "invalid_input", f"last {last} is before first {first}; swap them")
+            raise refused(422, "invalid_input.span", last=last, first=first)
         return answer(await counter.savings(line_id, Span(first, last), identity_of(request)))
 
     return found

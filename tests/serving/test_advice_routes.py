@@ -147,8 +147,9 @@ def test_what_cannot_be_advised_is_refused_with_the_reason(
     service: Advising, body: object, status: int, words: str
 ) -> None:
     found, told = service.ask("POST", "/v1/recommendations", body)
-    assert (found, set(told)) == (status, {"error", "code", "request_id"}), told
+    assert (found, set(told)) == (status, {"error", "error_zh", "code", "request_id"}), told
     assert words in told["error"]
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in told["error_zh"])
 
 
 def test_a_context_must_be_one(service: Advising) -> None:
@@ -219,15 +220,16 @@ def test_a_modified_setting_is_judged_by_the_guard(service: Advising) -> None:
     advice = service.one("L1-003")
     lever = advice["levers"][0]
     where = f"/v1/recommendations/{advice['recommendation_id']}/decision"
-    for value, words in (
-        (lever["current"] - 0.0105, "none of its settings"),
-        (lever["current"] - 0.2, "none of its settings"),
-        (lever["current"], "is today's"),
+    for value, words, words_zh in (
+        (lever["current"] - 0.0105, "none of its settings", "设定电压"),
+        (lever["current"] - 0.2, "none of its settings", "不是可取的设定"),
+        (lever["current"], "is today's", "与当前相同"),
     ):
         body = {"action": "modify", "levers": {"set_voltage_v": value}}
         status, told = service.ask("POST", where, body)
         assert status == 422, told
         assert words in told["error"]
+        assert words_zh in told["error_zh"]
     status, told = service.ask("POST", where, {"action": "modify", "levers": {"colour": 1.0}})
     assert status == 422, told
     half = round(lever["current"] - 0.02, 6)

@@ -65,5 +65,5 @@ def test_nothing_open_is_an_answer_and_two_currencies_are_none() -> None:
     told = first_moves([], Budget(moves_a_day=3), 420.0)
     assert (told["chosen"], told["left_out"], told["gain"]) == ([], [], {"mean": 0.0, "deviation": 0.0})
     assert told["budgets"][0]["used"] == 0.0
-    with pytest.raises(InputError, match="CNY and EUR"):
+    with pytest.raises(InputError, match="CNY, EUR"):
         first_moves([*OPEN, worth("e", 5, 4, "EUR")], Budget(), 420.0)

@@ -97,7 +97,7 @@ def test_an_asker_who_has_the_file_is_told_so(service: PageService) -> None:
 def test_nothing_else_is_open(service: PageService, path: str) -> None:
     status, _, content = ask(service, path)
     assert status == 401, path
-    assert set(json.loads(content)) == {"error", "code", "request_id"}
+    assert set(json.loads(content)) == {"error", "error_zh", "code", "request_id"}
 
 
 def test_every_file_is_an_open_path_and_a_route_of_the_service(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from serving.refusals import refused
 from tests.fakes.browser import CHROMIUM, Browser, chromium
 from tests.fakes.page_service import PageService, page_service
 
@@ -56,7 +57,10 @@ def test_a_wrong_key_is_refused_and_told_with_its_request_id(page: Browser, serv
     page.type("nobody")
     page.press("Enter")
     page.wait("document.querySelector('.sign-in .refused code')")
-    assert "this key is not known" in page.text(".refused")
+    assert "unknown, expired or revoked" in page.text(".refused")
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.refused').innerText.includes('密钥或令牌无效')")
+    page.click('[data-key="language"]')
     assert page.run("document.querySelector('#key').value") == "nobody"
     assert page.run("sessionStorage.getItem('superheat.key')") is None
 
@@ -258,10 +262,15 @@ def test_a_refused_decision_loses_nothing(page: Browser, service: PageService) -
     assert not decisions(service)  # a rejection needs its reason
     page.click('[data-key="reason"]')
     page.type("<img src=x onerror=alert(1)> too cold")
-    service.refuse.append((503, "overloaded", "the service is full; try again"))
+    service.refuse.append(refused(503, "overloaded.full", 1))
     page.click('[data-key="record"]')
     page.wait("document.querySelector('.alert code')")
     assert "the service is full" in page.text(".alert")
+    # It stays in the reader's language, whichever that becomes.
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.alert').innerText.includes('L1-003: 服务已满载')")
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.alert').innerText.includes('the service is full')")
     assert "request_id" in page.text(".alert")
     assert page.run("document.querySelector('[data-key=reason]').value").endswith("too cold")
     page.reload()
@@ -476,7 +485,7 @@ def test_a_key_that_ends_asks_for_another_and_keeps_what_was_typed(
     page.press("r")
     page.wait("document.activeElement.dataset.key === 'reason'")
     page.type("wait for the lab")
-    service.refuse.append((401, "unauthenticated", "this key is expired"))
+    service.refuse.append(refused(401, "unauthenticated.unknown"))
     page.click('[data-key="record"]')
     page.wait("document.querySelector('#key')")
     page.click("#key")

@@ -149,7 +149,7 @@ def test_who_may_ask_what(story: Story, query: str, who: str, status: int) -> No
     found, told = story.service.ask("GET", f"/v1/savings?{query}", who=who)
     assert found == status, told
     if status != 200:
-        assert set(told) == {"error", "code", "request_id"}
+        assert set(told) == {"error", "error_zh", "code", "request_id"}
 
 
 def test_a_model_that_has_been_wrong_says_nothing_and_that_is_replayed(tmp_path: Path) -> None:
