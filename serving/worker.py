@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 
 from features.bundle import Parity, read_bundle
+from features.bundle.parity import own_rows
 from features.errors import SuperheatError
 from serving.models.drift import Recent, Reference
 from serving.models.wire import ONLY_RAW, WANT_RAW, Frame, Kind, Slate, Unpacker, pack
@@ -125,8 +126,8 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> Worker:
 
 def proved_rows(predictor: Predictor, directory: Path) -> Reference:
     """Return the rows that the bundle in ``directory`` was proved on, as what is normal."""
-    proved = Parity.from_bytes(read_bundle(directory).parity).features
-    # Some parity rows are planted where an export goes wrong first; those that no plant could send are no reference.
+    parity = Parity.from_bytes(read_bundle(directory).parity).features
+    proved = parity[: own_rows(len(parity))]
     return Reference(proved[Intake(predictor.manifest, len(proved)).admits(proved)])
 
 

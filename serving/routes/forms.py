@@ -523,10 +523,15 @@ class CellQuality(_Out):
 
 
 class FeatureDrift(_Out):
-    """A feature's population stability index over the last four weeks; null = too few rows to say."""
+    """A feature's population stability index over the last four weeks, and the most that is usual; null = cannot be said.
+
+    It is held against the line's own days of the time that the model learnt from; usual is the most that any four weeks
+    of those show against the others, and 0.25 at least.
+    """
 
     feature: str
     psi: FiniteFloat | None
+    usual: FiniteFloat | None
     drifted: bool
 
 
