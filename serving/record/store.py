@@ -229,7 +229,7 @@ def _entry(row: Row, line: str) -> dict[str, Any]:
         "key": _SEPARATOR.join(row.key(layout)),
         "cell_id": str(row.values.get("cell_id", "")),
         "day": day_number(row, layout) or 0,
-        "body": json.dumps(row.values, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
+        "body": orjson.dumps(row.values).decode(),
         "versions": 1,
     }
 
