@@ -77,7 +77,7 @@ class Counter:
         self._known: OrderedDict[tuple[str, str, int, datetime.date], Known] = OrderedDict()
         self._settled: OrderedDict[tuple[str, bytes], Values] = OrderedDict()
         self._looked: set[tuple[str, str, int]] = set()
-        self._saved: OrderedDict[tuple[str, str, int, int, Span], dict[str, Any]] = OrderedDict()
+        self._saved: OrderedDict[tuple[str, str, int, int, Span, str | None], dict[str, Any]] = OrderedDict()
 
     @property
     def books(self) -> Books:
@@ -162,8 +162,12 @@ class Counter:
         self.books.watch.note(version.manifest.digest, found)
         self._looked = {known for known in self._looked if known[:2] != key[:2]} | {key}
 
-    async def savings(self, line_id: str, span: Span, identity: Identity) -> dict[str, Any]:
-        """Return what accepted advice really saved on a line.
+    async def savings(
+        self, line_id: str, span: Span, identity: Identity, model: str | None = None
+    ) -> dict[str, Any]:
+        """Return what accepted advice really saved on a line: of whichever model, or of ``model`` alone.
+
+        The plan is one for all: the days counted after a move are the horizon of the version that looks at records.
 
         Raises:
             UnknownNameError: the line has no record, or is not the asker's.
@@ -173,11 +177,12 @@ class Counter:
             raise refused(404, "unknown_name.no_days", line=line_id[:64])
         version = self.any_version()
         head = await asyncio.to_thread(self.books.ledger.head)
-        key = (version.manifest.digest, line_id, line.revision, head.sequence, span)
+        key = (version.manifest.digest, line_id, line.revision, head.sequence, span, model)
         if key not in self._saved:
             days = [None if day is None else day.isoformat() for day in (span.first, span.last)]
+            told = {**self._at(line_id), "span": days, "model": model}
             async with self.seat(version) as pool:
-                self._saved[key] = await tasks.ask(pool, "savings", {**self._at(line_id), "span": days})
+                self._saved[key] = await tasks.ask(pool, "savings", told)
             while len(self._saved) > _KEPT_SAVINGS:
                 self._saved.popitem(last=False)
         return self._saved[key]

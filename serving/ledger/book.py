@@ -1,5 +1,6 @@
 """The ledger itself: records are added at its end, one writer after the other, and read; nothing else can be done."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -229,13 +230,16 @@ class Ledger:
         with self._reading() as connection:
             return list(_find(connection, kind, about, lines, after))
 
-    def advised_by_cell(self, line_id: str) -> dict[str, int]:
-        """Return how many recommendations a line's cells were given, by cell."""
+    def advised_by_cell(self, line_id: str, model: str | None = None) -> dict[str, int]:
+        """Return how many recommendations a line's cells were given, by cell; by ``model`` where it is named."""
         asked = (
             select(RECORDS.c.cell_id, func.count(RECORDS.c.about.distinct()))
             .where(RECORDS.c.kind == "recommendation", RECORDS.c.line_id == line_id)
             .group_by(RECORDS.c.cell_id)
         )
+        if model is not None:
+            # As text_of writes it; within a text of the record the quotes would be escaped.
+            asked = asked.where(RECORDS.c.body.contains(f'"model_name":{json.dumps(model)}', autoescape=True))
         with self._reading() as connection:
             return {row[0]: int(row[1]) for row in connection.execute(asked)}
 
