@@ -95,6 +95,11 @@ _ALL = (
         "unknown_name.cell", "cell {cell!r} is not here, or not yours", "电解槽 {cell} 不存在，或不属于您。"
     ),
     Wording(
+        "unknown_name.cell_of_line",
+        "cell {cell!r} of line {line!r} is not here, or not yours",
+        "系列 {line} 的电解槽 {cell} 不存在，或不属于您。",
+    ),
+    Wording(
         "unknown_name.cell_record",
         "cell {cell!r} of line {line} has no record",
         "系列 {line} 的电解槽 {cell} 没有记录。",

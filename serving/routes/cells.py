@@ -159,7 +159,7 @@ def set_mode(counter: Counter, identity: Identity, cell_id: str, asked: forms.Mo
     """
     books = counter.books
     if not identity.may_see(asked.line_id) or not overview(books, asked.line_id, cell_id):
-        raise refused(404, "unknown_name.cell", cell=cell_id[:64])
+        raise refused(404, "unknown_name.cell_of_line", cell=cell_id[:64], line=asked.line_id[:64])
     if asked.levers:
         known = {lever.name for lever in counter.any_version().manifest.levers}
         if unknown := sorted(set(asked.levers) - known):
