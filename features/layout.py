@@ -9,6 +9,7 @@ aside was still tapped, so that its metal is unknown and not zero.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from features.errors import UnknownNameError
@@ -53,11 +54,18 @@ class Layout:
 
     def kind(self, column: str) -> Kind:
         """Return what ``column`` holds; a column beyond the canonical ones is a declared sensor, a signal."""
-        if column in self.text:
-            return "text"
-        if column in self.days:
-            return "day"
-        return "time" if column in self.times else "signal"
+        return self.kinds.get(column, "signal")
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """What every canonical column holds."""
+        by_kind: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+            ("text", self.text),
+            ("day", self.days),
+            ("time", self.times),
+            ("signal", self.signals),
+        )
+        return {column: kind for kind, columns in by_kind for column in columns}
 
 
 _CELL_DAYS = Layout(

@@ -12,7 +12,6 @@ import numpy as np
 
 from features.electrolysis.faraday import metal_rate
 from features.errors import InputError
-from serving.advice import Judged
 from serving.context import Context
 from serving.recommend import Advisor
 from serving.savings import cost_members, quantile
@@ -29,22 +28,26 @@ def key(advice: Recommendation) -> str:
     return f"{advice.line_id}/{advice.cell_id}"
 
 
-def whole(recommendations: Iterable[Recommendation], confidence: float = 0.9) -> list[Option]:
-    """Return one option per recommended move: the whole of it, in currency a tonne of that cell.
+def whole(
+    recommendations: Iterable[Recommendation], confidence: float = 0.9, line_current_ka: float | None = None
+) -> list[Option]:
+    """Return one option per recommended move: the whole of it, in currency a tonne of that cell, or a day.
 
     Two draws, a standard deviation either side of the mean, stand for the members: errors are fully shared.
-    ``confidence`` is that of the recommendations' bounds.
+    ``confidence`` is that of the recommendations' bounds. Where the line's current [kA] is given, gains are counted in
+    currency a day, by the metal that it makes in the cell.
     """
     found = []
     for advice in recommendations:
         if advice.status == "move" and advice.saving is not None:
             cost = advice.saving.cost_per_t
             spread = (cost.mean - cost.lower) / quantile(_SURE_OF_MEMBERS, confidence) / NORMAL
+            tonnes = 1.0 if line_current_ka is None else _metal_t_per_d(line_current_ka, _efficiency(advice))
             found.append(
                 Option(
                     key(advice),
                     {lever.name: lever.recommended - lever.current for lever in _moved(advice)},
-                    (cost.mean - spread, cost.mean + spread),
+                    (tonnes * (cost.mean - spread), tonnes * (cost.mean + spread)),
                     _changes([_path(lever) for lever in advice.levers]),
                 )
             )
@@ -92,7 +95,8 @@ def _parts(advisor: Advisor, context: Context, advice: Recommendation) -> Iterat
             members = None if judged.pricing is None else cost_members(judged.outputs, judged.pricing)
             if members is None or judged.held is not None:
                 continue
-            tonnes = _metal_t_per_d(advisor, judged)
+            efficiency = judged.outputs.get("current_efficiency", (_TYPICAL_EFFICIENCY,))[0]
+            tonnes = _metal_t_per_d(advisor.manifest.plant.line_current_ka, float(efficiency))
             yield Option(
                 key(advice),
                 {advice.levers[at].name: float(target[at] - current[at]) for at in kept},
@@ -106,11 +110,13 @@ def _parts(advisor: Advisor, context: Context, advice: Recommendation) -> Iterat
             )
 
 
-def _metal_t_per_d(advisor: Advisor, judged: Judged) -> float:
-    efficiency = _TYPICAL_EFFICIENCY
-    if "current_efficiency" in judged.outputs:
-        efficiency = float(np.clip(judged.outputs["current_efficiency"][0], 0.5, 1.0))
-    return float(metal_rate(advisor.manifest.plant.line_current_ka, efficiency)) / 1000.0
+def _efficiency(advice: Recommendation) -> float:
+    expected = advice.expected.get("current_efficiency")
+    return _TYPICAL_EFFICIENCY if expected is None else expected.recommended
+
+
+def _metal_t_per_d(line_current_ka: float, efficiency: float) -> float:
+    return float(metal_rate(line_current_ka, float(np.clip(efficiency, 0.5, 1.0)))) / 1000.0
 
 
 def _moved(advice: Recommendation) -> list[LeverAdvice]:

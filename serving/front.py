@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from features.errors import SuperheatError
 from serving.metrics import Metrics
 from serving.ports import OPEN_PATHS, Access
-from serving.refusals import RefusedError, body, headers, internal, of_status, refusal_of
+from serving.refusals import RefusedError, body, headers, internal, of_status, refusal_of, refused
 
 _LOG = logging.getLogger("superheat.requests")
 
@@ -97,7 +97,7 @@ class Front:
 
     def _admit(self, scope: Scope) -> None:
         if self._gate.inside > self._gate.places:
-            raise RefusedError(503, "overloaded", "the service is full; try again", 1)
+            raise refused(503, "overloaded.full", 1)
         path = scope["path"]
         if path in OPEN_PATHS:
             return

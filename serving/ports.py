@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from serving.dashboard import FILES
-from serving.refusals import RefusedError
+from serving.refusals import refused
 
 OPEN_PATHS: Final = frozenset({"/v2/health/live", "/v2/health/ready", *FILES})
 """Answered to anybody: what an orchestrator asks, and the page's own files. Neither tells anything of a line."""
@@ -55,7 +55,7 @@ class LoopbackAccess:
     def authenticate(self, headers: Mapping[str, str]) -> Identity:
         """Return the local identity while the hour lasts."""
         if time.monotonic() > self._until:
-            raise RefusedError(401, "hour_over", "the hour without keys is over; create a key")
+            raise refused(401, "hour_over")
         return Named("local")
 
     def authorise(self, identity: Identity, method: str, path: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from string import Formatter
 
 from features.errors import UnknownNameError
+from serving.constraints import constraint_words
 from serving.schemas import Reason
 
 
@@ -58,8 +59,8 @@ _ALL = (
     ),
     Wording(
         "binding",
-        "More would be gained, but {constraint} stops the move here.",
-        "继续调整仍有收益，但受 {constraint} 限制。",
+        "More would be gained, but a limit stops the move here ({constraint}).",
+        "继续调整仍有收益，但受约束限制（{constraint}）。",
     ),
     Wording(
         "cautious",
@@ -122,8 +123,8 @@ _ALL = (
     ),
     Wording(
         "unsafe",
-        "The found move fails the final check on {constraint} by {excess:.3g}; the cell is held.",
-        "所得方案在最终校核中超出 {constraint}（{excess:.3g}），保持当前设定。",
+        "The found move fails the final check ({constraint}) by {excess:.3g}; the cell is held.",
+        "所得方案未通过最终校核（{constraint}，超出 {excess:.3g}），保持当前设定。",
     ),
     Wording(
         "no_path",
@@ -204,6 +205,18 @@ _ALL = (
         "The model does not predict {outcome}, without which no setpoint may be moved.",
         "模型不预测{outcome}，而该项是调整设定的前提。",
     ),
+    # Why a recommended move is not among the first.
+    Wording(
+        "left_out_budget",
+        "It does not fit beside the others: {budget} would come to {used:.4g}, and {limit:.4g} is allowed.",
+        "与其他调整同时执行时{budget}将达 {used:.4g}，超出允许的 {limit:.4g}。",
+    ),
+    Wording(
+        "left_out_risk",
+        "It fits, but its risk adds to the others': with it the joint gain less its risk changes by {change:+.1f}"
+        " {currency} a day.",
+        "可以执行，但其风险与其他调整叠加：加入后扣除风险的总收益变化为每天 {change:+.1f} {currency}。",
+    ),
 )
 
 WORDINGS: Mapping[str, Wording] = {wording.code: wording for wording in _ALL}
@@ -212,7 +225,8 @@ WORDINGS: Mapping[str, Wording] = {wording.code: wording for wording in _ALL}
 def reason(code: str, evidence: Mapping[str, float | str | None] | None = None, **zh: str) -> Reason:
     """Return the reason ``code`` with its sentences filled from ``evidence``.
 
-    ``zh`` replaces evidence that is itself a word in the Chinese sentence.
+    ``zh`` replaces evidence that is itself a word in the Chinese sentence. A ``constraint`` stands in the evidence by its
+    code and in the sentences by its words.
 
     Raises:
         UnknownNameError: no such code.
@@ -220,10 +234,13 @@ def reason(code: str, evidence: Mapping[str, float | str | None] | None = None, 
     if code not in WORDINGS:
         raise UnknownNameError(f"unknown reason {code!r}; the reasons are {', '.join(WORDINGS)}")
     wording, values = WORDINGS[code], dict(evidence or {})
+    told, told_zh = dict(values), {**values, **zh}
+    if "constraint" in values:
+        told["constraint"], told_zh["constraint"] = constraint_words(str(values["constraint"]))
     return Reason(
         code=code,
-        text=wording.text.format(**values),
-        text_zh=wording.text_zh.format(**{**values, **zh}),
+        text=wording.text.format(**told),
+        text_zh=wording.text_zh.format(**told_zh),
         # A file cannot hold a number that is none.
         evidence={
             name: None if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,6 +19,7 @@ from features.errors import InputError, SearchError, SettingsError
 from features.metal_pad import Pad, with_level_kept
 from features.policy.cost import Prices, outcome_prices
 from features.setpoints import OperatingWindow
+from features.signals import SIGNALS
 from features.stages import Stage
 from serving.advice import Author, Judged
 from serving.context import Context
@@ -35,6 +36,7 @@ from serving.guard import (
 )
 from serving.offer import offered
 from serving.reasons import reason
+from serving.refusals import refused
 from serving.savings import Pricing, cost_saving, quantile
 from serving.schemas import Reason, Recommendation
 from serving.search.economy import fewest_levers
@@ -212,15 +214,17 @@ class Advisor:
         """
         blocked = screen(context, self.manifest, self.settings.guard)
         if blocked:
-            raise InputError(f"cell {context.cell_id} cannot be judged: {blocked[0].text}")
+            why, why_zh = blocked[0].text, blocked[0].text_zh
+            raise refused(422, "invalid_input.not_judged", zh={"why": why_zh}, cell=context.cell_id, why=why)
         cell = self._cell(context)
         problem = self._problem(cell, 0.0)
         point = self._point(cell, levers)
         if np.array_equal(point, problem.home):
-            raise InputError(
-                f"cell {context.cell_id}: the setting is today's; reject the recommendation instead"
-            )
-        stages = safe_path(problem, point, self.settings.hold_days)
+            raise refused(422, "invalid_input.todays", cell=context.cell_id)
+        try:
+            stages = safe_path(problem, point, self.settings.hold_days)
+        except SearchError as error:
+            raise refused(422, "no_feasible_setpoint.path", cell=context.cell_id) from error
         outputs = self._predict(cell, stages)
         breaks = verify(cell.window, stages, outputs, self.settings.guard, self._threshold, cell.current)
         target = cell.surrogate.levers(point[None, :])[0]
@@ -234,9 +238,18 @@ class Advisor:
         ):
             at = int(np.argmin(np.abs(values - levers[lever.name])))
             if abs(values[at] - levers[lever.name]) > 1e-6 * lever.resolution:
-                raise InputError(
-                    f"lever {lever.name}: {levers[lever.name]:g} {lever.unit} is none of its settings, {values[0]:g}"
-                    f" to {values[-1]:g} in steps of {lever.resolution:g}; the nearest is {values[at]:g}"
+                meant = SIGNALS[lever.name]
+                raise refused(
+                    422,
+                    "invalid_input.no_setting",
+                    zh={"lever": meant.meaning_zh},
+                    lever=meant.meaning,
+                    value=levers[lever.name],
+                    unit=lever.unit,
+                    low=values[0],
+                    high=values[-1],
+                    step=lever.resolution,
+                    nearest=values[at],
                 )
             nearest[i] = values[at]
         point: Points = cell.surrogate.points(nearest[None, :])[0]

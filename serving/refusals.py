@@ -1,10 +1,11 @@
 """Why a request is not answered: one error, one table from our errors to HTTP and gRPC, one body.
 
-    RefusedError                what a caller is told: status, code, message; says nothing of our insides
+    RefusedError                what a caller is told: status, code, message in both languages; nothing of our insides
     UnavailableError            a database that does not answer
 
-The body is ``{"error": <sentence>, "code": <stable word>, "request_id": <id>}`` on every way in; the standard client
-shows ``error`` and nothing else.
+The body is ``{"error": <sentence>, "error_zh": <in Chinese>, "code": <stable word>, "request_id": <id>}`` on every way
+in; the standard client shows ``error`` and nothing else. What a person meets on the page is raised by :func:`refused`,
+from the sentences of :mod:`serving.refusal_words`.
 """
 
 import re
@@ -24,6 +25,7 @@ from features.errors import (
     TargetUnavailableError,
     UnknownNameError,
 )
+from serving.refusal_words import WORDS, code_of
 
 LONGEST: Final = 600
 """Characters of a message that a caller is shown."""
@@ -32,13 +34,60 @@ LONGEST: Final = 600
 class RefusedError(SuperheatError):
     """A request is refused: HTTP ``status``, a stable ``code``, the sentence, and seconds to wait before another."""
 
-    def __init__(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
-        """Hold what the caller is told."""
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        retry_after: int | None = None,
+        message_zh: str | None = None,
+    ) -> None:
+        """Hold what the caller is told; without ``message_zh`` Chinese readers get its kind, and ``message`` behind it."""
         super().__init__(message)
+        self.message_zh = message_zh or _plain_zh(status, code, message)
         self.status = status
         self.code = code
         self.message = message
         self.retry_after = retry_after
+
+
+class _UnknownRefusedError(RefusedError, UnknownNameError):
+    pass
+
+
+class _InvalidRefusedError(RefusedError, InputError):
+    pass
+
+
+class _InfeasibleRefusedError(RefusedError, SearchError):
+    pass
+
+
+_KINDS: Final[Mapping[str, type[RefusedError]]] = {
+    "unknown_name": _UnknownRefusedError,
+    "invalid_input": _InvalidRefusedError,
+    "no_feasible_setpoint": _InfeasibleRefusedError,
+}
+"""Codes whose refusals are errors of ours too, so that whoever catches those catches these."""
+
+
+def refused(
+    status: int,
+    key: str,
+    retry_after: int | None = None,
+    /,
+    *,
+    zh: Mapping[str, str] | None = None,
+    **values: object,
+) -> RefusedError:
+    """Return the refusal ``key`` of :mod:`serving.refusal_words`, its sentences filled from ``values``.
+
+    ``zh`` replaces values that are themselves words in the Chinese sentence.
+    """
+    wording, code = WORDS[key], code_of(key)
+    message = outside_words(wording.text.format(**values))
+    message_zh = outside_words(wording.text_zh.format(**{**values, **(zh or {})}), _HIDDEN_ZH)
+    return _KINDS.get(code, RefusedError)(status, code, message, retry_after, message_zh)
 
 
 class UnavailableError(SuperheatError):
@@ -47,11 +96,10 @@ class UnavailableError(SuperheatError):
 
 @dataclass(frozen=True)
 class Verdict:
-    """How an error of ours looks from outside: ``message`` replaces the error's own where that is not for callers."""
+    """How an error of ours looks from outside; its own message is told where the code's sentence asks for it."""
 
     status: int
     code: str
-    message: str | None = None
 
 
 TABLE: Final[tuple[tuple[type[SuperheatError], Verdict], ...]] = (
@@ -59,27 +107,11 @@ TABLE: Final[tuple[tuple[type[SuperheatError], Verdict], ...]] = (
     (InputError, Verdict(422, "invalid_input")),
     (TargetUnavailableError, Verdict(422, "target_unavailable")),
     (SearchError, Verdict(422, "no_feasible_setpoint")),
-    (
-        BundleProtocolError,
-        Verdict(409, "bundle_protocol", "the bundle is written in another protocol version"),
-    ),
-    (
-        BundleForeignError,
-        Verdict(409, "bundle_foreign", "the bundle is not the one asked for, or of another recipe"),
-    ),
-    (BundleCorruptError, Verdict(409, "bundle_corrupt", "the bundle is damaged and was not loaded")),
-    (
-        UnavailableError,
-        Verdict(
-            503,
-            "unavailable",
-            "something that the service needs does not answer; nothing was done, try again",
-        ),
-    ),
-    (
-        SuperheatError,
-        Verdict(500, "internal", "the service failed on this request; give the request_id to its keeper"),
-    ),
+    (BundleProtocolError, Verdict(409, "bundle_protocol")),
+    (BundleForeignError, Verdict(409, "bundle_foreign")),
+    (BundleCorruptError, Verdict(409, "bundle_corrupt")),
+    (UnavailableError, Verdict(503, "unavailable")),
+    (SuperheatError, Verdict(500, "internal")),
 )
 """The first row that the error is an instance of says how it looks."""
 
@@ -125,6 +157,7 @@ GRPC: Final[Mapping[int, str]] = {
 
 _INSIDE = re.compile(r"Traceback|File \"|\.py\b|0x[0-9a-f]{6,}|(?<![\w.])(?:/[\w.-]+){2,}|[A-Za-z]:\\")
 _HIDDEN: Final = "the request was refused; give the request_id to the service's keeper"
+_HIDDEN_ZH: Final = "请求被拒绝；请将 request_id 告知服务的维护人员。"
 
 
 def refusal_of(error: SuperheatError) -> RefusedError:
@@ -132,35 +165,46 @@ def refusal_of(error: SuperheatError) -> RefusedError:
     if isinstance(error, RefusedError):
         return error
     verdict = next(verdict for kind, verdict in TABLE if isinstance(error, kind))
-    return RefusedError(verdict.status, verdict.code, verdict.message or outside_words(str(error)))
+    return refused(verdict.status, verdict.code, detail=outside_words(str(error)))
 
 
 def of_status(status: int, message: str, retry_after: int | None = None) -> RefusedError:
     """Return the refusal of a plain HTTP ``status``."""
-    return RefusedError(status, CODES.get(status, "refused"), message, retry_after)
+    return refused(status, CODES.get(status, "refused"), retry_after, detail=message)
 
 
 def internal() -> RefusedError:
     """Return what a caller is told of a defect of ours."""
-    return RefusedError(500, "internal", str(TABLE[-1][1].message))
+    return refused(500, "internal")
 
 
-def outside_words(message: str) -> str:
-    """Return ``message`` as one bounded line, or a plain sentence where it shows a path, address or code of ours."""
+def outside_words(message: str, hidden: str = _HIDDEN) -> str:
+    """Return ``message`` as one bounded line, or ``hidden`` where it shows a path, address or code of ours."""
     line = " ".join(message.split())
     if _INSIDE.search(line):
-        return _HIDDEN
+        return hidden
     return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
 
 
-def body(refused: RefusedError, request_id: str) -> bytes:
+def _plain_zh(status: int, code: str, message: str) -> str:
+    """Return ``message`` behind the Chinese head of its code, or of its status where the code has no sentence of its own."""
+    key = code if code in WORDS and "{detail}" in WORDS[code].text_zh else CODES.get(status, "refused")
+    return outside_words(WORDS[key].text_zh.format(detail=message), _HIDDEN_ZH)
+
+
+def words(error: RefusedError) -> dict[str, str]:
+    """Return what is told of a refusal: the sentence in both languages, and the code."""
+    return {"error": error.message, "error_zh": error.message_zh, "code": error.code}
+
+
+def body(error: RefusedError, request_id: str) -> bytes:
     """Return the JSON body of a refusal."""
-    return orjson.dumps({"error": refused.message, "code": refused.code, "request_id": request_id})
+    return orjson.dumps({**words(error), "request_id": request_id})
 
 
-def headers(refused: RefusedError) -> dict[str, str]:
+def headers(error: RefusedError) -> dict[str, str]:
     """Return the headers that a refusal adds."""
-    found = {} if refused.retry_after is None else {"retry-after": str(refused.retry_after)}
-    if refused.status == 401:
+    found = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    if error.status == 401:
         found["www-authenticate"] = "Bearer"
     return found

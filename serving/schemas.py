@@ -7,11 +7,12 @@ different versions notice each other.
 import hashlib
 import json
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Status = Literal["move", "hold", "abstain"]
+STATUS_ZH: Final[dict[str, str]] = {"move": "调整", "hold": "保持", "abstain": "不建议"}
 Evidence = dict[str, FiniteFloat | str | None]
 _ID_LENGTH = 32
 

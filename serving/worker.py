@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 
 from features.bundle import Parity, read_bundle
+from features.bundle.parity import own_rows
 from features.errors import SuperheatError
 from serving.models.drift import Recent, Reference
 from serving.models.wire import ONLY_RAW, WANT_RAW, Frame, Kind, Slate, Unpacker, pack
@@ -26,7 +27,7 @@ from serving.predictor import Predictor
 from serving.protocol import codec_grpc, codec_json
 from serving.protocol.call import Answers, Call, Signature
 from serving.protocol.intake import Intake
-from serving.refusals import RefusedError, internal, refusal_of
+from serving.refusals import RefusedError, internal, refusal_of, refused, words
 
 _DEATH_OF_PARENT: Final = 1  # PR_SET_PDEATHSIG
 _CHUNK: Final = 1 << 18
@@ -92,14 +93,13 @@ def _finite(answers: Answers) -> bytes:
     """Return all outputs as raw float64, one after the other, once each value is known to be a number."""
     raw = b"".join([values.data for values in answers.values()])
     if not np.isfinite(np.frombuffer(raw, "<f8")).all():
-        raise RefusedError(500, "not_finite", "the model's answer is no finite number; it is withheld")
+        raise refused(500, "not_finite")
     return raw
 
 
-def refusal(ticket: int, refused: RefusedError) -> bytes:
-    """Return the frame that tells ``refused``."""
-    told = {"status": refused.status, "code": refused.code, "message": refused.message}
-    return pack(ticket, Kind.REFUSAL, orjson.dumps(told))
+def refusal(ticket: int, told: RefusedError) -> bytes:
+    """Return the frame that says ``told``."""
+    return pack(ticket, Kind.REFUSAL, orjson.dumps({"status": told.status, **words(told)}))
 
 
 def serve(link: socket.socket, worker: Answering, slate: Slate) -> None:
@@ -126,8 +126,8 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> Worker:
 
 def proved_rows(predictor: Predictor, directory: Path) -> Reference:
     """Return the rows that the bundle in ``directory`` was proved on, as what is normal."""
-    proved = Parity.from_bytes(read_bundle(directory).parity).features
-    # Some parity rows are planted where an export goes wrong first; those that no plant could send are no reference.
+    parity = Parity.from_bytes(read_bundle(directory).parity).features
+    proved = parity[: own_rows(len(parity))]
     return Reference(proved[Intake(predictor.manifest, len(proved)).admits(proved)])
 
 

@@ -16,7 +16,7 @@ from experiments.bench.service import HOST, Service
 from experiments.bench.standing import CELL, LAST, LINE, typical_row
 from features.signals import SIGNALS
 
-_SHAPE: Final = {"error", "code", "request_id"}
+_SHAPE: Final = {"error", "error_zh", "code", "request_id"}
 _NO_JSON: Final = frozenset({"NaN", "Infinity", "minus Infinity", "1e999", "no number"})
 _NEXT: Final = "2025-01-15"
 
@@ -228,6 +228,7 @@ def _wholes(place: Place, draw: Draw) -> Iterator[tuple[str, str, dict[str, Any]
     yield "POST", place.decision, {"action": "reject", "reason": "x"}
     yield "POST", "/v1/explain", {"recommendation_id": place.recommendation_id}
     yield "POST", "/v1/quality", {"line_id": LINE}
+    yield "POST", "/v1/allocations", {"moves_a_day": 3, "line_id": LINE}
     yield "PUT", f"/v1/cells/{CELL}/mode", {"line_id": LINE, "mode": "off", "reason": "x"}
 
 

@@ -21,7 +21,7 @@ from features.errors import InputError
 _TIMEOUT_S: Final = 30
 _TURNS: Final = 20
 _ALLOWED: Final = frozenset({503, 504})
-_SHAPE: Final = {"error", "code", "request_id"}
+_SHAPE: Final = {"error", "error_zh", "code", "request_id"}
 
 
 def contract(

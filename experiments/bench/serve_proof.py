@@ -38,7 +38,7 @@ COLUMNS: Final = (("proof", ""), ("tried", ""), ("failed", ""), ("what", ""))
 _PACKAGES: Final = ("onnxruntime", "fastapi", "starlette", "uvicorn", "grpcio", "schemathesis")
 _DRAIN_S: Final = 0.6
 _INSIDE: Final = ("Traceback", ".py", "/serving", "site-packages", "onnxruntime")
-_SHAPE: Final = {"error", "code", "request_id"}
+_SHAPE: Final = {"error", "error_zh", "code", "request_id"}
 
 
 @dataclass(frozen=True)

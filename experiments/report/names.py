@@ -3,23 +3,8 @@
 from typing import Final
 
 from experiments.report.words import Words
-from features.outcomes import OUTCOMES
-from features.signals import SIGNALS
+from serving.constraints import constraint_words as named
 
-_SIDES: Final = {
-    "low": Words("lower bound", "下限"),
-    "high": Words("upper bound", "上限"),
-    "hard_low": Words("hard lower limit", "硬性下限"),
-    "hard_high": Words("hard upper limit", "硬性上限"),
-    "max_daily_step": Words("daily step", "每日步长"),
-    "bounds": Words("bounds", "范围"),
-    "above_electrolysis": Words("carbon floor", "理论碳耗下限"),
-}
-_CONSTRAINTS: Final = {
-    "support.low": Words("data support", "数据支持度"),
-    "heat_balance_cooling": Words("heat balance (cooling)", "热平衡（趋冷）"),
-    "heat_balance_heating": Words("heat balance (heating)", "热平衡（趋热）"),
-}
 _REASONS: Final = {
     "no_gain": Words("no setting within reach costs less", "可行范围内没有更低成本的设定"),
     "too_small": Words("the saving is smaller than a move is worth", "节约小于一次调整的最低要求"),
@@ -44,19 +29,12 @@ _REASONS: Final = {
 
 
 def constraint_words(name: str) -> Words:
-    """Return what a binding constraint is called; its own name in words where it is none of ours.
+    """Return what a binding constraint is called.
 
     >>> str(constraint_words("mean_noise_mv.high"))
     'mean voltage noise: upper bound'
     """
-    if name in _CONSTRAINTS:
-        return _CONSTRAINTS[name]
-    subject, _, side = name.rpartition(".")
-    known = SIGNALS.get(subject) or OUTCOMES.get(subject)
-    if known is None or side not in _SIDES:
-        return Words.same(name.replace("_", " "))
-    edge = _SIDES[side]
-    return Words(f"{known.meaning}: {edge.en}", f"{known.meaning_zh}：{edge.zh}")
+    return Words(*named(name))
 
 
 def reason_words(code: str) -> Words:

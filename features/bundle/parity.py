@@ -23,6 +23,15 @@ _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _INPUT: Final = "features"
 
 
+def own_rows(stored: int) -> int:
+    """Return how many of ``stored`` parity rows are the record's own: the first ones.
+
+    A third is planted beside the model's thresholds, a third at the ends of its inputs: where an export
+    goes wrong first, and nothing that a plant has shown.
+    """
+    return stored - 2 * (stored // 3)
+
+
 @dataclass(frozen=True)
 class Parity:
     """features (r, d) float32 and, by output name, the expected answers (r,) or (r, m) float64.

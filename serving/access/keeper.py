@@ -11,12 +11,11 @@ from serving.access.rate import Buckets, Rate
 from serving.access.roles import RULES, Identity, Role, Table, require
 from serving.access.tokens import Issuer, Tokens, read_keys
 from serving.ports import Access, LoopbackAccess
-from serving.refusals import RefusedError, of_status
+from serving.refusals import refused
 from serving.settings import Settings
 
 _LOG = logging.getLogger("superheat.access")
 _BEARER: Final = "bearer "
-_UNKNOWN: Final = "the key or token is unknown, expired or revoked; ask the service's admin for another"
 
 
 class Keeper:
@@ -47,12 +46,11 @@ class Keeper:
             nobody = identity is None and self._tokens is None and self._keys.empty
         except SettingsError as error:
             _LOG.error("keys cannot be read", extra={"fields": {"reason": str(error)}})
-            raise of_status(503, "the service cannot read its keys; tell its admin", 30) from error
+            raise refused(503, "overloaded.keys", 30) from error
         if nobody:
-            raise of_status(401, "no key is known to this service; create one: superheat-serve keys create")
+            raise refused(401, "unauthenticated.no_keys")
         if identity is None:
-            missing = "send a key: authorization: Bearer sh_..." if not secret else _UNKNOWN
-            raise of_status(401, missing)
+            raise refused(401, "unauthenticated.unknown" if secret else "unauthenticated.none_sent")
         self._buckets.take(identity.bucket)
         return identity
 
@@ -63,7 +61,7 @@ class Keeper:
             RefusedError: 403 role too low; 404 or 405 where no rule names it.
         """
         if not isinstance(identity, Identity):
-            raise of_status(403, "this identity has no role here")
+            raise refused(403, "forbidden.no_role")
         require(identity, self._table.role(method, path))
 
     def _find(self, secret: str) -> Identity | None:
@@ -81,7 +79,7 @@ def _secret(headers: Mapping[str, str]) -> str:
     given = headers.get("authorization", "").strip()
     key = headers.get("x-api-key", "").strip()
     if given and key:
-        raise RefusedError(401, "two_secrets", "send authorization or x-api-key, not both")
+        raise refused(401, "two_secrets")
     if not given:
         return key
     return given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else ""
@@ -94,7 +92,7 @@ def see(identity: ports.Identity, line_id: str) -> None:
         RefusedError: 404, as for a line that does not exist: others' lines are not told apart from none.
     """
     if not identity.may_see(line_id):
-        raise RefusedError(404, "unknown_name", "there is no such line, or it is not yours")
+        raise refused(404, "unknown_name.line", line=line_id[:64])
 
 
 def access_of(settings: Settings) -> Access:

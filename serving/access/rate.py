@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from features.errors import SettingsError
-from serving.refusals import RefusedError
+from serving.refusals import refused
 
 _MOST_BUCKETS: Final = 10_000
 """Beyond it the bucket untouched for longest is dropped."""
@@ -58,9 +58,4 @@ class Buckets:
             self._left.popitem(last=False)
         if not allowed:
             wait = max(1, math.ceil((1.0 - left) / self._rate.per_second))
-            raise RefusedError(
-                429,
-                "rate_limited",
-                f"more than {self._rate.per_second:g} requests a second; wait {wait} s",
-                wait,
-            )
+            raise refused(429, "rate_limited.requests", wait, per_second=self._rate.per_second, wait=wait)

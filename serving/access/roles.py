@@ -8,7 +8,7 @@ from typing import Final
 
 from features.errors import SettingsError
 from serving.ports import Named
-from serving.refusals import RefusedError, of_status
+from serving.refusals import refused
 
 
 class Role(IntEnum):
@@ -36,6 +36,14 @@ class Role(IntEnum):
                 f"role {name[:64]!r} does not exist; give viewer, operator, engineer or admin"
             )
         return found
+
+
+ROLES_ZH: Final[Mapping[Role, str]] = {
+    Role.VIEWER: "查看者",
+    Role.OPERATOR: "操作员",
+    Role.ENGINEER: "工程师",
+    Role.ADMIN: "管理员",
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ RULES: Final[Mapping[tuple[str, str], Role]] = {
     ("GET", "/v1/savings"): Role.VIEWER,
     ("POST", "/v1/explain"): Role.VIEWER,
     ("POST", "/v1/quality"): Role.VIEWER,
+    ("POST", "/v1/allocations"): Role.OPERATOR,
     ("POST", "/v1/history"): Role.OPERATOR,
     ("POST", "/v1/recommendations"): Role.OPERATOR,
     ("GET", "/v1/recommendations/{recommendation_id}"): Role.VIEWER,
@@ -133,8 +142,8 @@ class Table:
         if isinstance(found, Role):
             return found
         if found:
-            raise of_status(405, f"this address takes {' and '.join(found)} only")
-        raise of_status(404, "there is nothing at this address")
+            raise refused(405, "method_not_allowed.address", methods=", ".join(found))
+        raise refused(404, "not_found.address")
 
     def _look(self, method: str, path: str) -> Role | tuple[str, ...]:
         """Return the role, or the methods that the path takes (none: there is no such path)."""
@@ -153,10 +162,12 @@ def require(identity: Identity, needed: Role) -> None:
         RefusedError: 403.
     """
     if identity.role < needed:
-        raise RefusedError(
+        raise refused(
             403,
             "role_too_low",
-            f"this takes the role {needed.name.lower()}; yours is {identity.role.name.lower()}",
+            zh={"needed": ROLES_ZH[needed], "role": ROLES_ZH[identity.role]},
+            needed=needed.name.lower(),
+            role=identity.role.name.lower(),
         )
 
 
@@ -166,7 +177,7 @@ def lines_seen(identity: object) -> list[str] | None:
         return None if identity.lines is None else sorted(identity.lines)
     if isinstance(identity, Named):
         return None
-    raise of_status(403, "this identity has no lines here")
+    raise refused(403, "forbidden.no_lines")
 
 
 def line_set(lines: Iterable[str]) -> frozenset[str] | None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from features.errors import InputError, UnknownNameError
+from features.errors import UnknownNameError
 from serving.ledger import Ledger
 from serving.ports import Identity
-from serving.record.store import Line, RecordStore
+from serving.record.store import Line, Mode, RecordStore
+from serving.refusals import refused
+from serving.schemas import Recommendation
 from serving.trust import Watch
 
 MOST_DAYS_BEHIND: Final = 60
@@ -45,9 +47,7 @@ class Books:
             UnknownNameError: it has none, or is not the asker's: the two are not told apart.
         """
         if not identity.may_see(line_id):
-            raise UnknownNameError(
-                f"line {line_id[:64]!r} has no record here; post its rows as history first"
-            )
+            raise refused(404, "unknown_name.line", line=line_id[:64])
         return self.record.line(line_id)
 
     def line_or_none(self, line_id: str) -> Line | None:
@@ -69,6 +69,18 @@ class Books:
         local = now.astimezone(zone)
         return datetime.datetime.combine(line.last + _ONE_DAY, local.time(), zone).astimezone(datetime.UTC)
 
+    def open_moves(self, line: Line) -> list[Recommendation]:
+        """Return the moves of a line that wait for a decision: neither decided, nor expired, nor of a cell that is off."""
+        now, modes = self.time_at(line), self.record.modes(line.line_id)
+        standing = [found.recommendation for found in self.ledger.latest(line.line_id)]
+        moves = [advice for advice in standing if advice.status == "move" and not advice.expired(now)]
+        decided = self.ledger.decided(advice.recommendation_id for advice in moves)
+        return [
+            advice
+            for advice in moves
+            if advice.recommendation_id not in decided and modes.get(advice.cell_id, Mode()).mode != "off"
+        ]
+
     def today(self, line: Line) -> datetime.date:
         """Return the present day at a line, in the plant's zone."""
         return self.time_at(line).astimezone(ZoneInfo(line.plant.timezone)).date()
@@ -80,16 +92,14 @@ class Books:
             InputError: it lies too far from the record, or from today.
         """
         if line.last is None:
-            raise InputError(f"line {line.line_id} has no cell day yet; post cell_days as history")
+            raise refused(422, "invalid_input.no_days", line=line.line_id)
         today = self.today(line)
         date = asked or max(today, line.last + _ONE_DAY)
         if date > line.last + datetime.timedelta(days=MOST_DAYS_BEHIND):
-            raise InputError(
-                f"the record of line {line.line_id} ends on {line.last}, {(date - line.last).days} days before"
-                f" {date}; post newer rows as history"
+            days = (date - line.last).days
+            raise refused(
+                422, "invalid_input.record_ends", line=line.line_id, last=line.last, days=days, date=date
             )
         if date > max(today, line.last + _ONE_DAY) + datetime.timedelta(days=MOST_DAYS_AHEAD):
-            raise InputError(
-                f"date {date} lies ahead: today is {today} at line {line.line_id}; decide day by day"
-            )
+            raise refused(422, "invalid_input.ahead", date=date, today=today, line=line.line_id)
         return date

@@ -25,7 +25,7 @@ from serving.models.house import House, Version
 from serving.models.pool import Pool
 from serving.ports import Identity
 from serving.record.store import Line, Mode
-from serving.refusals import RefusedError, outside_words
+from serving.refusals import RefusedError, outside_words, refused
 from serving.verified import Span
 
 _LOG = logging.getLogger("superheat.advice")
@@ -77,7 +77,7 @@ class Counter:
         self._known: OrderedDict[tuple[str, str, int, datetime.date], Known] = OrderedDict()
         self._settled: OrderedDict[tuple[str, bytes], Values] = OrderedDict()
         self._looked: set[tuple[str, str, int]] = set()
-        self._saved: OrderedDict[tuple[str, str, int, int, Span], dict[str, Any]] = OrderedDict()
+        self._saved: OrderedDict[tuple[str, str, int, int, Span, str | None], dict[str, Any]] = OrderedDict()
 
     @property
     def books(self) -> Books:
@@ -87,7 +87,7 @@ class Counter:
             RefusedError: 503 where the service runs without them.
         """
         if self._books is None:
-            raise RefusedError(503, "no_ledger", "this service runs without a ledger; nothing is advised")
+            raise refused(503, "no_ledger")
         return self._books
 
     @property
@@ -104,11 +104,9 @@ class Counter:
         """
         names = self._house.names()
         if model is None and len(names) > 1:
-            raise RefusedError(
-                422, "which_model", f"several models are served, name one of {', '.join(names)}"
-            )
+            raise refused(422, "which_model", models=", ".join(names))
         if not names:
-            raise RefusedError(503, "not_ready", "no model is served yet", 1)
+            raise refused(503, "not_ready", 1)
         return self._house.version(model or names[0])
 
     def any_version(self) -> Version:
@@ -164,22 +162,27 @@ class Counter:
         self.books.watch.note(version.manifest.digest, found)
         self._looked = {known for known in self._looked if known[:2] != key[:2]} | {key}
 
-    async def savings(self, line_id: str, span: Span, identity: Identity) -> dict[str, Any]:
-        """Return what accepted advice really saved on a line.
+    async def savings(
+        self, line_id: str, span: Span, identity: Identity, model: str | None = None
+    ) -> dict[str, Any]:
+        """Return what accepted advice really saved on a line: of whichever model, or of ``model`` alone.
+
+        The plan is one for all: the days counted after a move are the horizon of the version that looks at records.
 
         Raises:
             UnknownNameError: the line has no record, or is not the asker's.
         """
         line = await asyncio.to_thread(self.books.visible_line, identity, line_id)
         if line.last is None:
-            raise UnknownNameError(f"line {line_id[:64]!r} has no cell day yet; post cell_days as history")
+            raise refused(404, "unknown_name.no_days", line=line_id[:64])
         version = self.any_version()
         head = await asyncio.to_thread(self.books.ledger.head)
-        key = (version.manifest.digest, line_id, line.revision, head.sequence, span)
+        key = (version.manifest.digest, line_id, line.revision, head.sequence, span, model)
         if key not in self._saved:
             days = [None if day is None else day.isoformat() for day in (span.first, span.last)]
+            told = {**self._at(line_id), "span": days, "model": model}
             async with self.seat(version) as pool:
-                self._saved[key] = await tasks.ask(pool, "savings", {**self._at(line_id), "span": days})
+                self._saved[key] = await tasks.ask(pool, "savings", told)
             while len(self._saved) > _KEPT_SAVINGS:
                 self._saved.popitem(last=False)
         return self._saved[key]
@@ -216,7 +219,7 @@ class Counter:
             RefusedError: 422 it is wider than the bundle, 501 the search extra is missing.
         """
         if not can_search():
-            raise RefusedError(501, "not_installed", tasks.REMEDY)
+            raise refused(501, "not_installed.search")
         told = {"window": wish.window, "prices": wish.prices}
         key = (digest, orjson.dumps(told, option=orjson.OPT_SORT_KEYS))
         if key not in self._settled:
@@ -257,7 +260,7 @@ class Counter:
         found = await asyncio.to_thread(books.ledger.recommendation, recommendation_id)
         advice = found.recommendation
         if not identity.may_see(advice.line_id):
-            raise UnknownNameError(f"there is no recommendation {recommendation_id!r} in the ledger")
+            raise refused(404, "unknown_name.recommendation", recommendation=recommendation_id)
         if not advice.levers:
             return {"outcomes": {}, "curves": {}, "precedents": []}
         version = self._version_of(advice.model_name, advice.bundle_digest)
@@ -270,8 +273,8 @@ class Counter:
                     typical = (await self.known(pool, version, line, advice.date)).typical
                     told = {"store": books.record_url, "line_id": line.line_id, **_moved([found], version)}
                     precedents = (await tasks.ask(pool, "precedents", told))["precedents"]
-                except RefusedError as refused:
-                    if refused.status != 422:  # the record does not reach that day: the rest can be told
+                except RefusedError as error:
+                    if error.status != 422:  # the record does not reach that day: the rest can be told
                         raise
             told = {
                 "settings": (await self._settings(found)).model_dump(mode="json"),
@@ -280,6 +283,26 @@ class Counter:
                 "typical": typical,
             }
             return {**await tasks.ask(pool, "explain", told), "precedents": precedents}
+
+    async def first_moves(self, line_id: str, budget: Values, identity: Identity) -> dict[str, Any]:
+        """Return which of a line's open moves a shift should make first within ``budget``.
+
+        Nothing is written: it follows from the ledger and the budget, and the decisions on it are what is recorded.
+
+        Raises:
+            UnknownNameError: the line has no record, or is not the asker's.
+            RefusedError: 501 the search extra is missing.
+        """
+        books = self.books
+        line = await asyncio.to_thread(books.visible_line, identity, line_id)
+        moves = await asyncio.to_thread(books.open_moves, line)
+        told = {
+            "recommendations": [advice.model_dump(mode="json") for advice in moves],
+            "budget": budget,
+            "line_current_ka": line.plant.line_current_ka,
+        }
+        async with self.seat(self.any_version()) as pool:
+            return {"line_id": line_id, **await tasks.ask(pool, "allocate", told)}
 
     async def quality(self, line_id: str, identity: Identity) -> dict[str, Any]:
         """Return what a line's record is worth, how far the inputs have drifted, and how wrong the model has been.
@@ -301,18 +324,12 @@ class Counter:
         try:
             return self._house.version(model, digest)
         except UnknownNameError as error:
-            raise RefusedError(
-                409,
-                "version_gone",
-                "the version that advised is not in operation any more; ask for new advice",
-            ) from error
+            raise refused(409, "version_gone") from error
 
     async def _settings(self, found: Advised) -> SettingsEntry:
         noted = await asyncio.to_thread(self.books.ledger.records, "settings", found.entry.settings)
         if not noted:
-            raise RefusedError(
-                409, "settings_gone", "the settings of this advice are gone from the ledger; verify it"
-            )
+            raise refused(409, "settings_gone")
         return SettingsEntry.model_validate(noted[-1].body)
 
     async def decide(self, decision: Decision, identity: Identity) -> dict[str, Any]:
@@ -327,12 +344,10 @@ class Counter:
         found = await asyncio.to_thread(books.ledger.recommendation, decision.recommendation_id)
         advice = found.recommendation
         if not identity.may_see(advice.line_id):
-            raise UnknownNameError(f"there is no recommendation {decision.recommendation_id!r} in the ledger")
+            raise refused(404, "unknown_name.recommendation", recommendation=decision.recommendation_id)
         mode = (await asyncio.to_thread(books.record.modes, advice.line_id)).get(advice.cell_id, Mode())
         if mode.mode == "off" and decision.action != "reject":
-            raise RefusedError(
-                409, "cell_off", f"advice is off for cell {advice.cell_id}; an engineer can turn it on"
-            )
+            raise refused(409, "cell_off", cell=advice.cell_id)
         line = await asyncio.to_thread(books.line_or_none, advice.line_id)
         as_of = books.time_at(line)
         if decision.action == "modify":
@@ -351,10 +366,12 @@ class Counter:
         offered = {lever.name: lever.recommended for lever in advice.levers}
         chosen = decision.levers or {}
         if unknown := sorted(set(chosen) - set(offered)):
-            raise RefusedError(
+            raise refused(
                 422,
-                "invalid_input",
-                f"this recommendation offers no lever {unknown[0][:64]!r}; it has {', '.join(offered)}",
+                "invalid_input.not_offered",
+                recommendation=advice.recommendation_id,
+                lever=unknown[0][:64],
+                offered=", ".join(offered),
             )
         version = self._version_of(advice.model_name, digest)
         told = {

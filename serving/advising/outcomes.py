@@ -47,7 +47,9 @@ class OutcomeDesk:
         days = [None if day is None else datetime.date.fromisoformat(day) for day in told["span"]]
         horizon = self._predictor.manifest.horizon_days
         plan = SavingsSettings(horizon_days=horizon, block_days=max(SavingsSettings().block_days, horizon))
-        found = verified_savings(self._ledger(told), self._history(told), told["line_id"], Span(*days), plan)
+        found = verified_savings(
+            self._ledger(told), self._history(told), told["line_id"], Span(*days), plan, told["model"]
+        )
         return found.model_dump(mode="json")
 
     def _history(self, told: Mapping[str, Any]) -> History:

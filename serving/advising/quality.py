@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from features.history import History
 from features.signals import SIGNALS
+from serving.models.drift import DAYS
 
 Floats = NDArray[np.float64]
-DAYS: Final = 28
-"""Days that are looked at."""
 STALE_D: Final = 2
 STUCK_D: Final = 5
 _SHOWN: Final = (

@@ -7,17 +7,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from features.errors import UnknownNameError
+from features.bundle.manifest import DataInfo
 from features.history import History
 from features.layout import TABLES
 from features.recipe import FeatureTable, Recipe
 from serving.advising.card import Moved, precedents, trends
-from serving.advising.quality import DAYS, quality
+from serving.advising.quality import quality
 from serving.ledger.contexts import context_values, read_context
-from serving.models.drift import DRIFTED, Reference, stability_index
+from serving.models.drift import line_drift
 from serving.record.folding import contexts_on, history_of
 from serving.record.intake import take
 from serving.record.store import RecordStore
+from serving.refusals import refused
 
 _KEPT: Final = 4
 _ONE_DAY = datetime.timedelta(days=1)
@@ -26,10 +27,11 @@ _ONE_DAY = datetime.timedelta(days=1)
 class RecordDesk:
     """The records that a worker works on; opened once, folded anew when they have changed."""
 
-    def __init__(self, recipe: Recipe, reference: Reference) -> None:
-        """Make features by ``recipe``; ``reference``: the rows that the model was proved on."""
+    def __init__(self, recipe: Recipe, data: DataInfo) -> None:
+        """Make features by ``recipe``; ``data``: what the model learnt from and was proved on."""
         self._recipe = recipe
-        self._reference = reference
+        days = [np.datetime64(day, "D") for day in (*data.span, *data.test_span)]
+        self._learnt = (min(days), max(days))
         self._stores: dict[str, RecordStore] = {}
         self._folded: OrderedDict[tuple[str, str, int, datetime.date | None], History] = OrderedDict()
         self._tables: dict[int, tuple[History, FeatureTable]] = {}
@@ -58,8 +60,8 @@ class RecordDesk:
         history = self.history(told)
         names = history.cell_ids.tolist()
         if told["cell_id"] not in names:
-            raise UnknownNameError(
-                f"cell {told['cell_id'][:64]!r} of line {told['line_id'][:64]!r} has no record"
+            raise refused(
+                404, "unknown_name.cell_record", cell=told["cell_id"][:64], line=told["line_id"][:64]
             )
         shown = trends(history, self._recipe, names.index(told["cell_id"]), told["days"])
         return {"trends": shown, **self.precedents(told)}
@@ -71,27 +73,16 @@ class RecordDesk:
         return {**quality(history, date), "drift": self._drift(told)}
 
     def _drift(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the stability index of each feature over the line's last rows against the model's parity rows.
-
-        Days that share a feature's window tell the same thing twice: of each feature, only days a window apart count.
-        """
+        """Return how far each feature of the line's last days is from the days that the model learnt from."""
         table = self._table(told)
         if not len(table):
             return []
-        age = (table.date.max() - table.date).astype(np.int64)
-        counts = np.zeros_like(self._reference.counts)
-        windows = np.array([min(max(feature.window_days, 1), DAYS) for feature in self._recipe.features])
-        for window in np.unique(windows).tolist():
-            apart = table.X[(age < DAYS) & (age % window == 0)]
-            counts[windows == window] = self._reference.count(apart)[windows == window]
-        index = stability_index(self._reference.counts, counts)
+        first, last = self._learnt
+        learnt = (table.date >= first) & (table.date <= last)
+        day = table.date.astype("datetime64[D]").astype(np.int64)
         return [
-            {
-                "feature": name,
-                "psi": float(value) if np.isfinite(value) else None,
-                "drifted": bool(value > DRIFTED),
-            }
-            for name, value in zip(self._recipe.names, index, strict=True)
+            {"feature": one.feature, "psi": one.psi, "usual": one.usual, "drifted": one.drifted}
+            for one in line_drift(table.X, day, learnt, self._recipe.names)
         ]
 
     def precedents(self, told: Mapping[str, Any]) -> dict[str, Any]:

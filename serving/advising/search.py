@@ -8,12 +8,16 @@ from typing import Any, Final
 from features.errors import SettingsError
 from features.setpoints import Lever, OperatingWindow
 from serving.advising.explain import explain
+from serving.advising.shift import first_moves
+from serving.constraints import constraint_words
 from serving.ledger.advice import read_settings, settings_entry
 from serving.ledger.contexts import context_values, read_context
 from serving.ledger.entries import SettingsEntry
 from serving.predictor import Predictor
 from serving.recommend import AdviceSettings, Advisor
-from serving.refusals import RefusedError
+from serving.refusals import refused
+from serving.schemas import Recommendation
+from serving.search.allocation import Budget
 
 _KEPT: Final = 4
 _NARROWED: Final = ("low", "high", "max_daily_step", "window")
@@ -54,13 +58,20 @@ class SearchDesk:
         advisor = self._advisor(SettingsEntry.model_validate(told["settings"]))
         judged, breaks = advisor.judge(read_context(told["context"]), told["levers"])
         if breaks:
-            worst = "; ".join(f"{found.constraint} by {found.excess:.3g}" for found in breaks[:4])
-            raise RefusedError(422, "unsafe", f"the chosen setting fails the guard's check on {worst}")
+            broken = [(*constraint_words(found.constraint), f"{found.excess:.3g}") for found in breaks[:4]]
+            worst = "; ".join(f"{words} by {excess}" for words, _, excess in broken)
+            worst_zh = "；".join(f"{words}，超出 {excess}" for _, words, excess in broken)
+            raise refused(422, "unsafe", zh={"worst": worst_zh}, worst=worst)
         names = advisor.window.names
         return {
             "levers": dict(zip(names, judged.target.tolist(), strict=True)),
             "days": len(judged.stages),
         }
+
+    def allocate(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return which of a line's open moves a shift should make first."""
+        advice = [Recommendation.model_validate(values) for values in told["recommendations"]]
+        return first_moves(advice, Budget(**told["budget"]), told["line_current_ka"])
 
     def explain(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return why a recommendation says what it says."""

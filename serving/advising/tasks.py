@@ -1,7 +1,7 @@
 """What is asked of an advice worker: a verb with its particulars in JSON, and bytes that belong to it."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -14,6 +14,7 @@ Verb = Literal[
     "settle",
     "advise",
     "judge",
+    "allocate",
     "explain",
     "card",
     "precedents",
@@ -22,7 +23,6 @@ Verb = Literal[
     "errors",
     "savings",
 ]
-REMEDY: Final = "recommendations need the search extra: pip install 'superheat[search]'"
 
 
 async def ask(pool: Pool, verb: Verb, told: Mapping[str, Any], payload: bytes = b"") -> dict[str, Any]:

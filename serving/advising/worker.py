@@ -10,11 +10,10 @@ from features.errors import SuperheatError
 from serving.advising import tasks
 from serving.advising.outcomes import OutcomeDesk
 from serving.advising.record import RecordDesk
-from serving.models.drift import Reference
 from serving.models.wire import Frame
 from serving.predictor import Predictor
-from serving.refusals import RefusedError, internal, refusal_of
-from serving.worker import proved_rows, refusal, run
+from serving.refusals import internal, refusal_of, refused
+from serving.worker import refusal, run
 
 _OF_RECORD = {
     "contexts": RecordDesk.contexts,
@@ -33,10 +32,10 @@ _SEARCH = frozenset({"optuna", "cmaes", "scipy", "highspy"})
 class AdviceWorker:
     """One bundle's advice, task by task."""
 
-    def __init__(self, predictor: Predictor, reference: Reference) -> None:
-        """Advise by ``predictor``; ``reference``: the rows that it was proved on."""
+    def __init__(self, predictor: Predictor) -> None:
+        """Advise by ``predictor``."""
         self._predictor = predictor
-        self._record = RecordDesk(predictor.recipe, reference)
+        self._record = RecordDesk(predictor.recipe, predictor.manifest.data)
         self._outcomes = OutcomeDesk(predictor, self._record)
         self._desk: object | None = None
 
@@ -68,7 +67,7 @@ class AdviceWorker:
             except ModuleNotFoundError as error:
                 if (error.name or "").partition(".")[0] not in _SEARCH:
                     raise
-                raise RefusedError(501, "not_installed", tasks.REMEDY) from error
+                raise refused(501, "not_installed.search") from error
             self._desk = SearchDesk(self._predictor)
         return self._desk
 
@@ -79,8 +78,7 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> AdviceWorker:
     Raises:
         BundleError: the bundle is refused.
     """
-    predictor = Predictor.open(directory, digest)
-    return AdviceWorker(predictor, proved_rows(predictor, directory))
+    return AdviceWorker(Predictor.open(directory, digest))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ const KEPT = "superheat.key";
 export class Refused extends Error {
   constructor(status, body, requestId) {
     super(body?.error || t("error.status", { status }));
+    this.text = this.message;
+    this.text_zh = body?.error_zh;
     this.status = status;
     this.code = body?.code ?? "";
     this.requestId = body?.request_id ?? requestId ?? "";

@@ -128,8 +128,7 @@ async function record(cell, advice) {
     refresh().catch((error) => alarm(error, null, "cells"));
     if (state.view.cell === cell.cell_id) openCard(cell.cell_id);
   } catch (error) {
-    error.message = `${cell.cell_id}: ${error.message}`;
-    alarm(error, () => record(cell, advice), "decision");
+    alarm(error, () => record(cell, advice), "decision", cell.cell_id);
   }
   state.deciding = null;
   changed();

@@ -84,10 +84,11 @@ function drift(rows) {
   if (!rows.length) return h("p", {}, t("health.no_drift"));
   const judged = rows.filter((row) => row.psi !== null);
   if (!judged.length) return h("p", {}, t("health.no_drift"));
-  const sorted = judged.sort((a, b) => b.psi - a.psi).slice(0, 20);
-  const widest = Math.max(0.25, ...sorted.map((row) => row.psi));
+  const beyond = (row) => row.psi / row.usual;
+  const sorted = judged.sort((a, b) => beyond(b) - beyond(a)).slice(0, 20);
+  const widest = Math.max(...sorted.map((row) => Math.max(row.psi, row.usual)));
   return [
-    scrolled(t("health.drift"), h("table", {}, heads(["feature", "psi", "drawn", "verdict"], ["psi"], "health"), h("tbody", {}, sorted.map((row) => h("tr", {}, h("th", { scope: "row" }, featured(row.feature)), h("td", { class: "n" }, number(row.psi, 3)), h("td", {}, bar(row.psi, widest, 0.2, row.drifted)), h("td", { class: row.drifted ? "attention" : "" }, row.drifted ? [icon("finding"), t("health.drifted")] : t("health.steady"))))))),
+    scrolled(t("health.drift"), h("table", {}, heads(["feature", "psi", "usual", "drawn", "verdict"], ["psi", "usual"], "health"), h("tbody", {}, sorted.map((row) => h("tr", {}, h("th", { scope: "row" }, featured(row.feature)), h("td", { class: "n" }, number(row.psi, 3)), h("td", { class: "n" }, number(row.usual, 3)), h("td", {}, bar(row.psi, widest, row.usual, row.drifted)), h("td", { class: row.drifted ? "attention" : "" }, row.drifted ? [icon("finding"), t("health.drifted")] : t("health.steady"))))))),
     h("small", { class: "note" }, t("health.psi_note", { n: judged.length })),
   ];
 }

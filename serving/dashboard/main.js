@@ -11,7 +11,7 @@ import { lineView } from "./line.js";
 import { loadSavings, savingsView } from "./savings.js";
 import { signIn } from "./signin.js";
 import { alarm, changed, drawn, focusOn, lineNow, refresh, state } from "./store.js";
-import { language, speak, t } from "./words.js";
+import { language, speak, t, told } from "./words.js";
 import { countdown } from "./format.js";
 
 const THEMES = ["auto", "light", "dark"];
@@ -21,7 +21,7 @@ function route() {
   const before = state.view;
   const wanted = viewOf(location.hash);
   state.view = { ...wanted, line: wanted.line || before.line };
-  if (before.line !== state.view.line) Object.assign(state, { payload: null, quality: null, savings: null });
+  if (before.line !== state.view.line) Object.assign(state, { payload: null, quality: null, savings: null, shift: { ...state.shift, found: null } });
   if (key() !== null) load(before);
   changed();
 }
@@ -52,7 +52,7 @@ function dress(name) {
 
 function signOut() {
   keep(null);
-  Object.assign(state, { identity: null, payload: null, quality: null, savings: null, details: null, explained: null, lines: [] });
+  Object.assign(state, { identity: null, payload: null, quality: null, savings: null, details: null, explained: null, shift: { budgets: {}, found: null, busy: false }, lines: [] });
   changed();
 }
 
@@ -110,7 +110,7 @@ function alerts() {
       "div",
       { class: "alert", role: "alert" },
       icon("finding"),
-      h("span", {}, entry.message),
+      h("span", {}, entry.about && `${entry.about}: `, told(entry)),
       entry.code && h("small", {}, `${t("error.code")} `, h("code", {}, entry.code)),
       entry.requestId && h("small", {}, "request_id ", h("code", {}, entry.requestId)),
       h("span", { class: "space" }),

@@ -5,6 +5,7 @@ import { findingsOf, filtered, measureUnit, savingOf, sentence, short, stateOf }
 import { fitted, h, icon } from "./dom.js";
 import { number, ticks } from "./format.js";
 import { limitsView } from "./limits.js";
+import { shiftView } from "./shift.js";
 import { state } from "./store.js";
 import { t } from "./words.js";
 
@@ -169,6 +170,6 @@ export function mapView() {
     fitted("hall-host", draw),
     h("p", { class: "readout" }, chosen ? sentence(chosen) : t("map.hint")),
     h("div", { class: "legend" }, legend()),
-    state.view.cell ? null : limitsView(),
+    state.view.cell ? null : [limitsView(), shiftView()],
   ];
 }

@@ -55,8 +55,7 @@ async function change(cell, wanted, id) {
     await refresh();
     if (state.view.cell === cell.cell_id) openCard(cell.cell_id);
   } catch (error) {
-    error.message = `${cell.cell_id}: ${error.message}`;
-    alarm(error, () => change(cell, wanted, id), "mode");
+    alarm(error, () => change(cell, wanted, id), "mode", cell.cell_id);
   }
   changed();
 }

@@ -32,9 +32,9 @@ export async function run(cells = null) {
 }
 
 /** A cell that could not be advised on: told, and the others go on. */
-function refuse(now, { cell_id: cell, error, code }) {
+function refuse(now, { cell_id: cell, error, error_zh: text_zh, code }) {
   now.refused += 1;
-  alarm(Object.assign(new Error(`${cell}: ${error}`), { code }), null, `run-${code}`);
+  alarm(Object.assign(new Error(error), { text_zh, code }), null, `run-${code}`, cell);
 }
 
 function take(now, part) {

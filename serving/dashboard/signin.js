@@ -3,7 +3,7 @@
 import { ask, keep } from "./api.js";
 import { h } from "./dom.js";
 import { changed, state } from "./store.js";
-import { t } from "./words.js";
+import { t, told } from "./words.js";
 
 let typed = "";
 let refused = null;
@@ -37,7 +37,7 @@ export function signIn(entered) {
     h("input", { id: "key", type: "password", "data-key": "key", value: typed, autocomplete: "off", spellcheck: "false", "aria-describedby": "key-note", oninput: (event) => (typed = event.target.value) }),
     h("small", { id: "key-note" }, t("sign.kept")),
     refused &&
-      h("p", { class: "refused", role: "alert" }, refused.message, " ", refused.requestId && h("small", {}, "request_id ", h("code", {}, refused.requestId))),
+      h("p", { class: "refused", role: "alert" }, told(refused), " ", refused.requestId && h("small", {}, "request_id ", h("code", {}, refused.requestId))),
     h("button", { class: "primary", type: "submit", "data-key": "enter" }, t("sign.enter")),
   );
 }

@@ -16,6 +16,7 @@ export const state = {
   filter: { text: "", status: "all" },
   sort: { by: "saving", down: true },
   run: null,
+  shift: { budgets: {}, found: null, busy: false }, // what a shift can do, as typed, and the order of work
   details: null, // the answer of /v1/cells/{cell} of the open card
   explained: null,
   followed: {}, // recommendation -> what became of it, for the rows that are open
@@ -87,11 +88,11 @@ addEventListener("keydown", (event) => event.key === " " && hold(), true);
 addEventListener("keyup", (event) => event.key === " " && release(), true);
 addEventListener("blur", release);
 
-/** Show a refusal or failure; `again` is what "try again" does. */
-export function alarm(error, again = null, where = "") {
+/** Show a refusal or failure, `about` one cell where it is named; `again` is what "try again" does. */
+export function alarm(error, again = null, where = "", about = "") {
   if (error.name === "AbortError") return;
   state.alerts = state.alerts.filter((entry) => entry.where !== where || !where);
-  state.alerts.push({ message: error.message, code: error.code ?? "", requestId: error.requestId ?? "", again, where });
+  state.alerts.push({ about, text: error.text ?? error.message, text_zh: error.text_zh, code: error.code ?? "", requestId: error.requestId ?? "", again, where });
   state.alerts = state.alerts.slice(-4);
   if (!("code" in error)) console.error(error);
   changed();

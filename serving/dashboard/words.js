@@ -57,7 +57,7 @@ export function featured(name) {
   return t(line ? "window.line_join" : "window.join", { name: named(base), window: over });
 }
 
-const SIDES = ["low", "high", "hard_low", "hard_high", "max_daily_step", "bounds", "above_electrolysis"];
+const SIDES = ["low", "high", "hard_low", "hard_high", "max_daily_step", "bounds", "above_electrolysis", "not_identified"];
 
 /** What a binding constraint is called. */
 export function constrained(name) {
@@ -72,12 +72,12 @@ export function constrained(name) {
 /** What a reason is called in a word or two. */
 export const reasonWord = (reason) => (has(`reason.${reason.code}`) ? t(`reason.${reason.code}`) : told(reason));
 
-const OURS = /\b[a-z0-9]+(?:_[a-z0-9]+)+(?:\.[a-z_]+)?\b|\bsupport\.low\b/g;
+const OURS = /\b[a-z0-9]+(?:_[a-z0-9]+)+\b/g;
 
-/** A reason's sentence, with our names of constraints and the page's signs of units. */
+/** A reason's sentence, with our names of features and the page's signs of units. */
 export function reasoned(reason) {
   const text = told(reason)
-    .replace(OURS, (name) => (name.includes(".") ? constrained(name) : featured(name)))
+    .replace(OURS, featured)
     .replaceAll("degC", "°C")
     .replace(/(?<=^|[\s：，])-(?=\d)/g, "−");
   return text.charAt(0).toUpperCase() + text.slice(1);

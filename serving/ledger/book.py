@@ -1,5 +1,6 @@
 """The ledger itself: records are added at its end, one writer after the other, and read; nothing else can be done."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -9,7 +10,8 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from features.errors import InputError, SuperheatError, UnknownNameError
+from features.errors import InputError, SuperheatError
+from features.signals import SIGNALS
 from serving.database import WRITES, open_engine
 from serving.ledger.chain import Anchor, Content, Record, Verdict, verify_chain
 from serving.ledger.entries import (
@@ -26,8 +28,8 @@ from serving.ledger.entries import (
 from serving.ledger.schema import SCHEMA
 from serving.ledger.tables import HEAD, RECORDS
 from serving.ports import Identity
-from serving.refusals import RefusedError, UnavailableError
-from serving.schemas import LeverAdvice, Recommendation
+from serving.refusals import UnavailableError, refused
+from serving.schemas import STATUS_ZH, LeverAdvice, Recommendation
 
 _BATCH: Final = 1000
 _MANY: Final = 500
@@ -228,13 +230,16 @@ class Ledger:
         with self._reading() as connection:
             return list(_find(connection, kind, about, lines, after))
 
-    def advised_by_cell(self, line_id: str) -> dict[str, int]:
-        """Return how many recommendations a line's cells were given, by cell."""
+    def advised_by_cell(self, line_id: str, model: str | None = None) -> dict[str, int]:
+        """Return how many recommendations a line's cells were given, by cell; by ``model`` where it is named."""
         asked = (
             select(RECORDS.c.cell_id, func.count(RECORDS.c.about.distinct()))
             .where(RECORDS.c.kind == "recommendation", RECORDS.c.line_id == line_id)
             .group_by(RECORDS.c.cell_id)
         )
+        if model is not None:
+            # As text_of writes it; within a text of the record the quotes would be escaped.
+            asked = asked.where(RECORDS.c.body.contains(f'"model_name":{json.dumps(model)}', autoescape=True))
         with self._reading() as connection:
             return {row[0]: int(row[1]) for row in connection.execute(asked)}
 
@@ -347,7 +352,7 @@ def _find(
 def _advised(connection: Connection, recommendation_id: str) -> Advised:
     found = list(_find(connection, "recommendation", recommendation_id))
     if not found:
-        raise UnknownNameError(f"there is no recommendation {recommendation_id[:64]!r} in the ledger")
+        raise refused(404, "unknown_name.recommendation", recommendation=recommendation_id[:64])
     return _read_advised(found[-1])
 
 
@@ -371,27 +376,26 @@ def _require_open(connection: Connection, found: Advised, now: datetime) -> None
     """Refuse a recommendation about which nothing can be decided any more."""
     advice = found.recommendation
     if advice.status != "move":
-        raise RefusedError(
+        raise refused(
             409,
             "nothing_to_decide",
-            f"recommendation {advice.recommendation_id} is {advice.status}: decide nothing",
+            zh={"status": STATUS_ZH[advice.status]},
+            recommendation=advice.recommendation_id,
+            status=advice.status,
         )
     if next(_find(connection, "decision", advice.recommendation_id), None) is not None:
-        raise RefusedError(
-            409, "already_decided", f"recommendation {advice.recommendation_id} is decided already"
-        )
+        raise refused(409, "already_decided", recommendation=advice.recommendation_id)
     newest = _latest(connection, advice.line_id, advice.cell_id)[0].recommendation.recommendation_id
     if newest != advice.recommendation_id:
-        raise RefusedError(
-            409,
-            "superseded",
-            f"recommendation {advice.recommendation_id} is superseded; {newest} stands for cell {advice.cell_id}",
+        raise refused(
+            409, "superseded", recommendation=advice.recommendation_id, newest=newest, cell=advice.cell_id
         )
     if advice.expired(now):
-        raise RefusedError(
+        raise refused(
             410,
-            "expired",
-            f"recommendation {advice.recommendation_id} expired at {advice.expires_at.isoformat()}; ask for a new one",
+            "expired.recommendation",
+            recommendation=advice.recommendation_id,
+            at=advice.expires_at.isoformat(),
         )
 
 
@@ -430,9 +434,7 @@ def _place(
 def _require_seen(recommendation: Recommendation, identity: Identity) -> None:
     if not identity.may_see(recommendation.line_id):
         # As for one that does not exist: others' recommendations are not told apart from none.
-        raise UnknownNameError(
-            f"there is no recommendation {recommendation.recommendation_id!r} in the ledger"
-        )
+        raise refused(404, "unknown_name.recommendation", recommendation=recommendation.recommendation_id)
 
 
 def _require_decidable(decision: Decision, recommendation: Recommendation, now: datetime) -> None:
@@ -448,16 +450,26 @@ def _require_decidable(decision: Decision, recommendation: Recommendation, now: 
         low, high = offered[lever].lower, offered[lever].upper
         slack = 1e-9 * max(1.0, abs(value))
         if not low - slack <= value <= high + slack:
-            raise InputError(
-                f"lever {lever}: {value:g} {offered[lever].unit} lies outside {low:g} to {high:g}; stay inside"
+            raise refused(
+                422,
+                "invalid_input.outside",
+                zh={"lever": SIGNALS[lever].meaning_zh},
+                lever=SIGNALS[lever].meaning,
+                value=value,
+                unit=offered[lever].unit,
+                low=low,
+                high=high,
             )
 
 
 def _require_offered(levers: Iterable[str], recommendation: Recommendation) -> dict[str, LeverAdvice]:
     offered = {lever.name: lever for lever in recommendation.levers}
     if unknown := sorted(set(levers) - set(offered)):
-        raise InputError(
-            f"recommendation {recommendation.recommendation_id} offers no lever {unknown[0][:64]!r};"
-            f" it offers {', '.join(offered) or 'none'}"
+        raise refused(
+            422,
+            "invalid_input.not_offered",
+            recommendation=recommendation.recommendation_id,
+            lever=unknown[0][:64],
+            offered=", ".join(offered) or "-",
         )
     return offered

@@ -1,10 +1,12 @@
-"""How far the rows of today are from those that the model was proved on, feature by feature.
+"""How far the rows of today are from those that the model knows, feature by feature.
 
-Population stability index over bins of the parity rows' own quantiles, with missing values as a bin of their own:
-below 0.1 nothing to see, above 0.25 a different population (the usual reading). Counts add up over workers.
+Population stability index over bins of the known rows' own quantiles, with missing values as a bin of their own:
+below 0.1 nothing to see, above 0.25 a different population (the usual reading, which holds where rows are independent).
+What a worker is asked is compared with the rows that its bundle was proved on, whose days nobody knows, and counts add up
+over workers; a line's record is compared with its own days of the time that the model learnt from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,11 +21,16 @@ BINS: Final = 8
 LEAST_ROWS: Final = 100
 """Fewer rows than this say nothing."""
 DRIFTED: Final = 0.25
-"""Index from which a feature counts as drifted."""
+"""Index from which a feature counts as drifted, unless it is known to vary by more."""
+DAYS: Final = 28
+"""Days over which a line's rows are looked at."""
+LEAST_WINDOWS: Final = 9
+"""Windows, a week apart, that the learnt days must hold to say what is usual: twelve weeks."""
+_APART: Final = 7
 
 
 class Reference:
-    """The parity rows' quantile bins and their counts, by feature."""
+    """Quantile bins of the known rows and their counts, by feature."""
 
     def __init__(self, rows: Rows) -> None:
         """Take ``rows`` (r, d) as what is normal."""
@@ -64,27 +71,60 @@ def stability_index(reference: Counts, recent: Counts) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far one feature has drifted: population stability index, None = too few rows to say."""
+    """How far one feature has drifted: stability index, and the most that is usual; None = cannot be said."""
 
     feature: str
     psi: float | None
-    drifted: bool
+    usual: float | None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the index is beyond what is usual."""
+        return self.psi is not None and self.usual is not None and self.psi > self.usual
 
 
-def drift_of(index: Mapping[str, float]) -> list[Drift]:
-    """Return what ``index`` (feature -> stability index, NaN = not known) says, the most drifted first."""
-    found = [
-        Drift(name, float(value) if np.isfinite(value) else None, bool(value > DRIFTED))
-        for name, value in index.items()
+def line_drift(
+    rows: Rows, day: NDArray[np.int64], learnt: NDArray[np.bool_], names: Sequence[str]
+) -> list[Drift]:
+    """Return how far the last days of a line are from those that the model learnt from, by feature.
+
+    Rows of one day share the line's state, and rows of one cell its past: a month of them is worth few independent ones,
+    and slow features differ from any other month's without having drifted. So a feature counts as drifted only beyond
+    what the learnt days show of themselves: each window of as many days against the learnt rows outside it. As the
+    largest of ``w`` windows, that is exceeded without drift once in ``w`` + 1 times where windows are independent.
+
+    Args:
+        rows: (n, d) of the line, by decision.
+        day: (n,) of each row, counted from any day.
+        learnt: (n,) whether the model learnt from that day, or was proved on it.
+        names: (d,) of the features.
+    """
+    windows = _windows(day[learnt])
+    if len(windows) < LEAST_WINDOWS:
+        return [Drift(name, None, None) for name in names]
+    reference = Reference(rows[learnt])
+
+    def index(first: int, last: int) -> NDArray[np.float64]:
+        inside = (day >= first) & (day <= last)
+        others = reference.counts - reference.count(rows[inside & learnt])
+        return stability_index(others, reference.count(rows[inside]))
+
+    last = int(day.max())
+    now = index(last - DAYS + 1, last)
+    seen = np.stack([index(*window) for window in windows])
+    usual = np.fmax.reduce(np.vstack([seen, np.full((1, len(names)), DRIFTED)]))
+    return [
+        Drift(name, psi if np.isfinite(psi) else None, most)
+        for name, psi, most in zip(names, now.tolist(), usual.tolist(), strict=True)
     ]
-    return sorted(found, key=lambda one: (-1.0 if one.psi is None else one.psi, one.feature), reverse=True)
 
 
-def rows_index(proved: Rows, rows: Rows, names: Sequence[str]) -> dict[str, float]:
-    """Return the index of each feature of ``rows`` (n, d), a line's own recent ones, against the ``proved`` (r, d)."""
-    reference = Reference(proved)
-    index = stability_index(reference.counts, reference.count(rows))
-    return dict(zip(names, index.tolist(), strict=True))
+def _windows(days: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return first and last day of the windows of :data:`DAYS` within ``days``, a week apart, back from the last."""
+    if not len(days):
+        return []
+    lasts = range(int(days.max()), int(days.min()) + DAYS - 2, -_APART)
+    return [(last - DAYS + 1, last) for last in lasts]
 
 
 class Recent:

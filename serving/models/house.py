@@ -23,7 +23,7 @@ from serving.models.repository import Pointer, Repository
 from serving.models.shadow import Comparison, unpack
 from serving.models.wire import ONLY_RAW, WANT_RAW, Frame, Kind
 from serving.protocol.call import Rows, Signature, version_of
-from serving.refusals import RefusedError
+from serving.refusals import RefusedError, refused
 
 _LOG = logging.getLogger("superheat.models")
 _LEAVE_S: Final = 30.0
@@ -126,9 +126,7 @@ class House:
         try:
             return self._served[name]
         except KeyError:
-            raise UnknownNameError(
-                f"model {name[:64]!r} is not served; its index names those that are"
-            ) from None
+            raise refused(404, "unknown_name.model", model=name[:64]) from None
 
     def version(self, name: str, version: str = "") -> Version:
         """Return the current version of ``name``, or the one in operation that ``version`` names.

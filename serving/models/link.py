@@ -49,10 +49,10 @@ class Job:
     answer: "asyncio.Future[Frame]"
     ticket: int = 0
 
-    def refuse(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
+    def refuse(self, error: RefusedError) -> None:
         """End it with a refusal, unless it has ended."""
         if not self.answer.done():
-            self.answer.set_exception(RefusedError(status, code, message, retry_after))
+            self.answer.set_exception(error)
 
 
 @dataclass(eq=False)
@@ -214,4 +214,4 @@ def _environment() -> dict[str, str]:
 def refusal_in(frame: Frame, parse: Callable[[bytes], Any]) -> RefusedError:
     """Return the refusal that a worker answered with."""
     told = parse(frame.body)
-    return RefusedError(told["status"], told["code"], told["message"])
+    return RefusedError(told["status"], told["code"], told["error"], message_zh=told["error_zh"])

@@ -12,7 +12,7 @@ import orjson
 from features.errors import BundleError
 from serving.models.link import WORKER, Bundle, Job, Link, refusal_in
 from serving.models.wire import Frame, Kind
-from serving.refusals import RefusedError
+from serving.refusals import refused
 
 _LOG = logging.getLogger("superheat.models")
 _TICK: Final = 0.02
@@ -124,7 +124,7 @@ class Pool:
             link.kill()
             link.wait()
         for job in self._queue:
-            job.refuse(503, "unloaded", "the model version was unloaded; ask again", 1)
+            job.refuse(refused(503, "unloaded", 1))
         self._queue.clear()
 
     def _job(self, kind: Kind, body: bytes, header_length: int, flags: int) -> Job:
@@ -141,7 +141,7 @@ class Pool:
         elif len(self._queue) < self._settings.waiting:
             self._queue.append(job)
         else:
-            raise RefusedError(503, "overloaded", "too many requests wait for this model; try again", 1)
+            raise refused(503, "overloaded.waiting", 1)
 
     def _refill(self, link: Link) -> None:
         while self._queue and link.ready and link.has_room(self._settings.depth):
@@ -157,7 +157,7 @@ class Pool:
         head, waiting = (link.jobs[0] if link.jobs else None), list(link.jobs)[1:]
         link.jobs.clear()
         if head is not None:
-            head.refuse(503, "worker_lost", "the worker ended while it computed this request; try again", 1)
+            head.refuse(refused(503, "worker_lost", 1))
         self._queue.extendleft(job for job in reversed(waiting) if job is not None and not job.answer.done())
         if not self._closed:
             self._on_replaced("deadline" if link.killed else "ended")
@@ -214,7 +214,7 @@ class Pool:
             # The head is being worked on; those behind it would be computed for nobody.
             late += [job for at in overdue if (job := link.withdraw(at) if at else link.jobs[0]) is not None]
         for job in late:
-            job.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
+            job.refuse(refused(504, "deadline.answer", seconds=self._settings.deadline_s))
         while self._queue and self._queue[0].answer.done():
             self._queue.popleft()
 
@@ -228,7 +228,7 @@ class Pool:
             )
             head = link.jobs[0]
             if head is not None:
-                head.refuse(504, "deadline", f"no answer within {self._settings.deadline_s:g} s")
+                head.refuse(refused(504, "deadline.answer", seconds=self._settings.deadline_s))
             link.kill()
         elif working > _RESCUE:
             self._rescue(link)

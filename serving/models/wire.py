@@ -31,7 +31,7 @@ class Kind(IntEnum):
     ANSWER = 16
     """The body is the answer."""
     REFUSAL = 17
-    """The body is ``status code message`` in JSON."""
+    """The body is the status and what is told of a refusal, in JSON."""
     READY = 18
     """The worker has proved its bundle."""
     FAILED = 19

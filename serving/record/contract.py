@@ -92,12 +92,10 @@ def _judge(row: Row, layout: Layout, around: Around) -> None:
     stopped = layout.name == "cell_days" and _stopped(row)
     if stopped:
         _forget(row, layout, around.sensors)
-    signals = [name for name in values if layout.kind(name) == "signal"]
-    known = [name for name in signals if values[name] is not None]
     told = {found.column for found in row.faults}
     if stopped or layout.event:
         pass  # an event with unknown values happened all the same
-    elif layout.signals and not known and not told:
+    elif layout.signals and not told and not _knows_any(values, layout):
         row.faults.append(fault(row, "", "empty_row"))
     else:
         lacking = [name for name in layout.essential if values.get(name) is None and name not in told]
@@ -110,6 +108,10 @@ def _judge(row: Row, layout: Layout, around: Around) -> None:
         for column, stamp in stamps(row, layout):
             if stamp > (local if column in layout.days else utc):
                 row.faults.append(fault(row, column, "future", values[column]))
+
+
+def _knows_any(values: Mapping[str, Any], layout: Layout) -> bool:
+    return any(value is not None and layout.kind(name) == "signal" for name, value in values.items())
 
 
 def _stopped(row: Row) -> bool:

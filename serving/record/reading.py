@@ -111,9 +111,16 @@ def read_row(posted: object, place: int, layout: Layout, sensors: Mapping[str, S
         row.faults.append(fault(row, "", "not_a_row", posted))
         row.keyed = False
         return row
+    own = sensors if layout.name == "cell_days" else {}
+    kinds, values = layout.kinds, row.values
     for column, value in posted.items():
-        own = sensors if layout.name == "cell_days" else {}
-        if column not in layout.columns and column not in own:
+        # Nearly every value is a number of the dictionary within its range, or not known.
+        if kinds.get(column) == "signal" and column not in own:
+            of = SIGNALS[column]
+            if value is None or (type(value) is float and of.low <= value <= of.high):
+                values[column] = value
+                continue
+        if column not in kinds and column not in own:
             row.faults.append(fault(row, str(column)[:_SHOWN], "unknown_column", value, table=layout.name))
             continue
         code, told = _read(row, column, value, layout, own)

@@ -13,14 +13,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from features.errors import SuperheatError, UnknownNameError
+from features.errors import SuperheatError
 from features.layout import TABLES
 from features.plant import Plant
 from serving.database import WRITES, open_engine
 from serving.record.plants import plant_from, plant_values
 from serving.record.reading import Row, day_number
 from serving.record.tables import CELLS, LINES, MODES, ROWS, SCHEMA
-from serving.refusals import UnavailableError
+from serving.refusals import UnavailableError, refused
 
 _CHUNK: Final = 400
 _SEPARATOR: Final = "\x1f"
@@ -132,9 +132,7 @@ class RecordStore:
         with self._reading() as connection:
             row = connection.execute(select(LINES).where(LINES.c.line_id == line_id)).first()
         if row is None:
-            raise UnknownNameError(
-                f"line {line_id[:64]!r} has no record here; post its rows as history first"
-            )
+            raise refused(404, "unknown_name.line", line=line_id[:64])
         return _line(row)
 
     def cells(self, line_id: str) -> dict[str, tuple[datetime.date, datetime.date]]:
@@ -231,7 +229,7 @@ def _entry(row: Row, line: str) -> dict[str, Any]:
         "key": _SEPARATOR.join(row.key(layout)),
         "cell_id": str(row.values.get("cell_id", "")),
         "day": day_number(row, layout) or 0,
-        "body": json.dumps(row.values, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
+        "body": orjson.dumps(row.values).decode(),
         "versions": 1,
     }
 

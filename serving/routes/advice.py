@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from features.bundle import Manifest
-from features.errors import InputError, UnknownNameError
+from features.errors import InputError
 from serving.access.roles import lines_seen
 from serving.advising.books import MOST_DAYS_AHEAD
 from serving.advising.cells import decision_values
@@ -24,12 +24,13 @@ from serving.ledger.contexts import context_values
 from serving.models.house import Version
 from serving.models.pool import Pool
 from serving.ports import Identity
-from serving.refusals import RefusedError
+from serving.refusals import refused, words
 from serving.routes import forms
 from serving.routes.bounded import BoundedRoute, while_there
 from serving.routes.rest import Limits, timely_body
 
 STREAM: Final = "application/x-ndjson"
+_KINDS: Final = (("real", "真实"), ("simulated", "模拟"))
 _FLOAT32_MOST: Final = float(np.finfo(np.float32).max)
 Values = Mapping[str, Any]
 
@@ -90,6 +91,12 @@ def router(counter: Counter, limits: Limits) -> APIRouter:
         """Return each lever's share of the change, what sets the cell apart, where limits stand, and days alike."""
         return answer(await counter.explain(asked.recommendation_id, identity_of(request)))
 
+    @found.post("/v1/allocations", response_model=forms.Allocation, summary="Which moves first")
+    async def allocations(request: Request, asked: forms.AllocationRequest) -> Response:
+        """Return which open recommendations of a line to carry out first within a shift's budgets, and why not others."""
+        budget = asked.model_dump(exclude={"line_id"})
+        return answer(await counter.first_moves(asked.line_id, budget, identity_of(request)))
+
     @found.post("/v1/quality", response_model=forms.Quality, summary="What a line's record is worth")
     async def quality(request: Request, asked: forms.QualityRequest) -> Response:
         """Return what is missing, stale or stuck, which inputs have drifted, and how wrong the model has been."""
@@ -128,7 +135,7 @@ def followed(counter: Counter, recommendation_id: str, identity: Identity) -> di
     found = books.ledger.recommendation(recommendation_id)
     advice = found.recommendation
     if not identity.may_see(advice.line_id):
-        raise UnknownNameError(f"there is no recommendation {recommendation_id!r} in the ledger")
+        raise refused(404, "unknown_name.recommendation", recommendation=recommendation_id)
     decided = books.ledger.decisions(recommendation_id)
     applied = books.ledger.records("applied", recommendation_id)
     measured = books.ledger.records("measured", recommendation_id)
@@ -169,7 +176,7 @@ class Holding:
         named = self.asked.cells is not None or self.asked.contexts is not None
         if self.off and named:
             cell = next(c["cell_id"] for c in contexts if c not in on)
-            raise RefusedError(409, "cell_off", f"advice is off for cell {cell}; an engineer can turn it on")
+            raise refused(409, "cell_off", cell=cell)
         window, prices = self.asked.window, self.asked.prices
         wish = Wish(
             None if window is None else [lever.model_dump() for lever in window],
@@ -186,25 +193,23 @@ class Holding:
         books = self.counter.books
         line = await asyncio.to_thread(books.visible_line, self.identity, str(self.asked.line_id))
         if line.plant.simulated != self.version.manifest.plant.simulated:
-            kinds = ("real", "simulated") if self.version.manifest.plant.simulated else ("simulated", "real")
-            raise RefusedError(
-                409,
-                "other_world",
-                f"line {line.line_id} is {kinds[0]}, the model was made for a {kinds[1]} one; it does not advise here",
-            )
+            kinds = _KINDS if self.version.manifest.plant.simulated else _KINDS[::-1]
+            (kind, kind_zh), (made_for, made_for_zh) = kinds
+            zh = {"kind": kind_zh, "made_for": made_for_zh}
+            raise refused(409, "other_world", zh=zh, line=line.line_id, kind=kind, made_for=made_for)
         date = books.decision_date(line, self.asked.date)
         known = await self.counter.known(pool, self.version, line, date)
         if self.asked.cells is None:
             return list(known.contexts)
         by_cell = {context["cell_id"]: context for context in known.contexts}
         if unknown := [cell for cell in self.asked.cells if cell not in by_cell]:
-            raise UnknownNameError(f"cell {unknown[0]!r} of line {line.line_id} has no record")
+            raise refused(404, "unknown_name.cell_record", cell=unknown[0], line=line.line_id)
         return [by_cell[cell] for cell in self.asked.cells]
 
     def _given(self, given: forms.GivenContext) -> Values:
         """Return a context that the sender made."""
         if not self.identity.may_see(given.line_id):
-            raise UnknownNameError(f"line {given.line_id[:64]!r} does not exist, or it is not yours")
+            raise refused(404, "unknown_name.line", line=given.line_id[:64])
         books, manifest = self.counter.books, self.version.manifest
         ahead = (given.date - books.now().date()).days
         if not manifest.plant.simulated and ahead > MOST_DAYS_AHEAD:
@@ -305,12 +310,7 @@ class Stream(StreamingResponse):
 
 
 def _refused(asked: Round, outcome: Outcome) -> dict[str, Any]:
-    context, refused = asked.contexts[outcome.place], outcome.refused
-    if refused is None:
+    context, why = asked.contexts[outcome.place], outcome.refused
+    if why is None:
         raise ValueError("an outcome that is no refusal")
-    return {
-        "line_id": context["line_id"],
-        "cell_id": context["cell_id"],
-        "error": refused.message,
-        "code": refused.code,
-    }
+    return {"line_id": context["line_id"], "cell_id": context["cell_id"], **words(why)}

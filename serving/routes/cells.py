@@ -7,14 +7,13 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from features.errors import UnknownNameError
 from serving.advising.cells import decision_values, overview
 from serving.advising.counter import Counter, can_search
 from serving.ledger.entries import AuditEntry
 from serving.models.house import Version
 from serving.ports import Identity
 from serving.record.store import Mode
-from serving.refusals import RefusedError
+from serving.refusals import RefusedError, refused
 from serving.routes import forms
 from serving.routes.advice import answer, identity_of
 from serving.routes.bounded import BoundedRoute
@@ -64,12 +63,10 @@ def the_cell(counter: Counter, identity: Identity, cell_id: str, line_id: str | 
     seen = [name for name in names if identity.may_see(name) and line_id in (None, name)]
     found = [cell for name in seen for cell in overview(books, name, cell_id)]
     if not found:
-        raise UnknownNameError(f"cell {cell_id[:64]!r} is not here, or not yours")
+        raise refused(404, "unknown_name.cell", cell=cell_id[:64])
     if len(found) > 1:
         lines = ", ".join(cell["line_id"] for cell in found)
-        raise RefusedError(
-            422, "which_line", f"cell {cell_id!r} stands in the lines {lines}; say which: line_id"
-        )
+        raise refused(422, "which_line", cell=cell_id, lines=lines)
     past = books.ledger.of_cell(found[0]["line_id"], cell_id)
     decided = books.ledger.decided(advised.recommendation.recommendation_id for advised in past)
     given = [
@@ -95,7 +92,7 @@ def map_of(counter: Counter, identity: Identity, line_id: str | None) -> dict[st
     seen = [name for name in names if identity.may_see(name)]
     if line_id is not None:
         if line_id not in seen:
-            raise UnknownNameError(f"line {line_id[:64]!r} has no cells here, or it is not yours")
+            raise refused(404, "unknown_name.cells", line=line_id[:64])
         seen = [line_id]
     version = version_or_none(counter)
     lines = [_line_info(counter, name, version) for name in seen]
@@ -162,15 +159,11 @@ def set_mode(counter: Counter, identity: Identity, cell_id: str, asked: forms.Mo
     """
     books = counter.books
     if not identity.may_see(asked.line_id) or not overview(books, asked.line_id, cell_id):
-        raise UnknownNameError(
-            f"cell {cell_id[:64]!r} of line {asked.line_id[:64]!r} is not here, or not yours"
-        )
+        raise refused(404, "unknown_name.cell_of_line", cell=cell_id[:64], line=asked.line_id[:64])
     if asked.levers:
         known = {lever.name for lever in counter.any_version().manifest.levers}
         if unknown := sorted(set(asked.levers) - known):
-            raise UnknownNameError(
-                f"the model has no lever {unknown[0]!r}; it has {', '.join(sorted(known))}"
-            )
+            raise refused(404, "unknown_name.lever", lever=unknown[0], offered=", ".join(sorted(known)))
     told: dict[str, Any] = {
         "line_id": asked.line_id,
         "cell_id": cell_id,

@@ -33,8 +33,8 @@ REFUSALS: Final = (
 _SCHEMAS: Final[dict[str, Any]] = {
     "Refusal": {
         "type": "object",
-        "required": ["error", "code", "request_id"],
-        "properties": {key: {"type": "string"} for key in ("error", "code", "request_id")},
+        "required": ["error", "error_zh", "code", "request_id"],
+        "properties": {key: {"type": "string"} for key in ("error", "error_zh", "code", "request_id")},
     },
     "Tensor": {
         "type": "object",

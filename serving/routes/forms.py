@@ -20,6 +20,7 @@ from pydantic import (
 
 from features.layout import TABLES
 from serving.schemas import Estimate, Recommendation
+from serving.schemas import Reason as ReasonTold
 
 MOST_CELLS = 2000
 Id = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,128}$")]
@@ -134,6 +135,7 @@ class Refused(_Out):
     line_id: str
     cell_id: str
     error: str
+    error_zh: str
     code: str
 
 
@@ -410,6 +412,82 @@ class Explanation(_Out):
     precedents: list[Precedent]
 
 
+class AllocationRequest(_In):
+    """What a shift can do on a line; what is not given does not limit.
+
+    ``moves_a_day``: setpoint changes on any one day. ``alf3_kg_d``: rise of the line's AlF3 a day, all cells together.
+    ``line_voltage_v``: change of the line's voltage either way. ``caution``: how many standard deviations of the error
+    that all cells share are taken off the joint gain.
+    """
+
+    line_id: Id
+    moves_a_day: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] | None = None
+    alf3_kg_d: Annotated[Number, Field(ge=0.0, le=1e6)] | None = None
+    line_voltage_v: Annotated[Number, Field(ge=0.0, le=1e6)] | None = None
+    caution: Annotated[Number, Field(ge=0.0, le=10.0)] = 1.0
+
+
+class Gain(_Out):
+    """What moves gain: its mean, and the standard deviation of the error that all cells share."""
+
+    mean: FiniteFloat
+    deviation: FiniteFloat
+
+
+class LeverChange(_Out):
+    """By how much a lever is moved, all its days together."""
+
+    name: str
+    unit: str
+    change: FiniteFloat
+
+
+class _Open(_Out):
+    recommendation_id: str
+    cell_id: str
+    gain: Gain
+    moves: list[LeverChange]
+    changes: list[int]
+
+
+class Chosen(_Open):
+    """A move to carry out first; ``changes``: setpoints that change on each day of its path."""
+
+    lost_without: FiniteFloat
+
+
+class LeftOut(_Open):
+    """A move that waits, why, and the budgets that it would break."""
+
+    budgets: list[str]
+    reasons: list[ReasonTold]
+
+
+class BudgetUse(_Out):
+    """A budget, what the chosen moves use of it, and whether it keeps any move out."""
+
+    name: Literal["moves_a_day", "alf3_kg_d", "line_voltage_v"]
+    unit: str
+    limit: FiniteFloat
+    used: FiniteFloat
+    binding: bool
+
+
+class Allocation(_Out):
+    """Which of a line's open moves come first, in the order in which to do them; gains in ``unit``, currency a day.
+
+    No choice within the budgets gains more, less its risk, than ``gap`` (a share) beyond this one; 0 = proved best.
+    """
+
+    line_id: str
+    unit: str
+    gain: Gain
+    gap: FiniteFloat
+    budgets: list[BudgetUse]
+    chosen: list[Chosen]
+    left_out: list[LeftOut]
+
+
 class QualityRequest(_In):
     """The line whose record is to be judged."""
 
@@ -445,10 +523,15 @@ class CellQuality(_Out):
 
 
 class FeatureDrift(_Out):
-    """A feature's population stability index over the last four weeks; null = too few rows to say."""
+    """A feature's population stability index over the last four weeks, and the most that is usual; null = cannot be said.
+
+    It is held against the line's own days of the time that the model learnt from; usual is the most that any four weeks
+    of those show against the others, and 0.25 at least.
+    """
 
     feature: str
     psi: FiniteFloat | None
+    usual: FiniteFloat | None
     drifted: bool
 
 

@@ -151,18 +151,11 @@ def feasible(options: Sequence[Option], picked: Sequence[int], budget: Budget) -
     cells = [options[at].cell for at in picked]
     if len(set(cells)) != len(cells):
         return False
-    return all(used <= limit + _SLACK for _, used, limit in _uses(options, picked, budget))
+    return all(used <= limit + _SLACK for _, used, limit in uses(options, picked, budget))
 
 
-def _gains(options: Sequence[Option]) -> Floats:
-    members = {len(option.gains) for option in options}
-    if len(members) != 1:
-        raise SettingsError(f"options have {sorted(members)} members; take all of them from one bundle")
-    return np.array([option.gains for option in options], dtype=np.float64)
-
-
-def _uses(options: Sequence[Option], picked: Sequence[int], budget: Budget) -> list[tuple[str, float, float]]:
-    """Return (budget, used, limit) of every limited thing."""
+def uses(options: Sequence[Option], picked: Sequence[int], budget: Budget) -> list[tuple[str, float, float]]:
+    """Return (budget, used, limit) of every limited thing; setpoint changes as ``moves_a_day.0``, ``.1``... by day."""
     found = []
     if budget.moves_a_day is not None:
         for day in range(max((len(options[at].changes) for at in picked), default=0)):
@@ -176,6 +169,13 @@ def _uses(options: Sequence[Option], picked: Sequence[int], budget: Budget) -> l
     return found
 
 
+def _gains(options: Sequence[Option]) -> Floats:
+    members = {len(option.gains) for option in options}
+    if len(members) != 1:
+        raise SettingsError(f"options have {sorted(members)} members; take all of them from one bundle")
+    return np.array([option.gains for option in options], dtype=np.float64)
+
+
 def _on(changes: Sequence[int], day: int) -> int:
     return changes[day] if day < len(changes) else 0
 
@@ -187,8 +187,8 @@ def _binding(options: Sequence[Option], picked: Sequence[int], budget: Budget) -
     for at, option in enumerate(options):
         if at in picked or option.cell in taken:
             continue
-        uses = _uses(options, [*picked, at], budget)
-        found += [name.partition(".")[0] for name, used, limit in uses if used > limit + _SLACK]
+        used_now = uses(options, [*picked, at], budget)
+        found += [name.partition(".")[0] for name, used, limit in used_now if used > limit + _SLACK]
     return tuple(dict.fromkeys(found))
 
 

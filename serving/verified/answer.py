@@ -57,6 +57,7 @@ def verified_savings(
     line_id: str,
     span: Span | None = None,
     settings: SavingsSettings | None = None,
+    model: str | None = None,
 ) -> Savings:
     """Return what was really saved on line ``line_id``, beside what was promised for the same cell-days.
 
@@ -66,12 +67,15 @@ def verified_savings(
         line_id: of the line; cells of other lines in ``history`` are left out.
         span: days that are told about.
         settings: the plan of measurement and verification.
+        model: name of the model whose recommendations are told about; None = of all of them.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     mine = history.take(np.flatnonzero(history.line_ids == line_id))
-    return verify(mine, line_id, accepted_of(ledger, line_id), span or Span(), settings or SavingsSettings())
+    return verify(
+        mine, line_id, accepted_of(ledger, line_id, model), span or Span(), settings or SavingsSettings()
+    )
 
 
 def verify(
@@ -85,12 +89,12 @@ def verify(
     blocks = blocks_of(moves, cells, origin, settings)
     done = [block for block in blocks if block.window.last < len(history.dates)]
     waiting = (
-        len(accepted.waiting)
-        + len({(b.cell, b.window.start) for b in blocks})
-        - len({(b.cell, b.window.start) for b in done})
+        sum(accepted.tells((entry.model,)) for entry in accepted.waiting)
+        + len({(b.cell, b.window.start) for b in blocks if accepted.tells(b.models)})
+        - len({(b.cell, b.window.start) for b in done if accepted.tells(b.models)})
     )
     work = Work.of(history, accepted, blocks, done, settings)
-    days = _asked(history, done, span)
+    days = [part for part in _asked(history, done, span) if accepted.tells(done[part.block].models)]
     grid = _grid(history, settings)
     teller = Teller(history, work, settings, grid, waiting)
     return Savings(

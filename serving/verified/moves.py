@@ -1,8 +1,9 @@
 """What was really moved on advice: from the ledger's accepted recommendations to days on which a cell counts."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class Move:
         days: days that its path takes.
         promised: saving a tonne that the recommendation named; None where a person chose another setting.
         alf3_more_kg_d: AlF3 that the move feeds more [kg/d], none where it feeds less.
+        model: name of the model that recommended it.
     """
 
     cell_id: str
@@ -32,6 +34,15 @@ class Move:
     days: int
     promised: Saving | None
     alf3_more_kg_d: float = 0.0
+    model: str = ""
+
+
+class Waiting(NamedTuple):
+    """An accepted recommendation of which it is not known yet what was set."""
+
+    cell_id: str
+    date: datetime.date
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,15 +50,21 @@ class Accepted:
     """A line's accepted recommendations.
 
     Attributes:
-        moves: those that were carried out.
-        waiting: (cell, day) of those of which it is not known yet what was set.
-        advised, accepted: recommendations given and accepted, by cell.
+        moves: those that were carried out, and waiting: those of which it is not known yet what was set; of every model,
+            since a cell that any of them moved is no control of another.
+        advised, accepted: recommendations given and accepted, by cell, of ``model``.
+        model: the one that is told about; None = all of them.
     """
 
     moves: tuple[Move, ...]
-    waiting: tuple[tuple[str, datetime.date], ...]
+    waiting: tuple[Waiting, ...]
     advised: dict[str, int]
     accepted: dict[str, int]
+    model: str | None = None
+
+    def tells(self, models: Collection[str]) -> bool:
+        """Say whether what ``models`` did together is told about: what two did cannot be told of one."""
+        return self.model is None or set(models) == {self.model}
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,7 @@ class Block:
         window: baseline and counted days.
         promised: what was promised for those days, on average; None where some of it was never promised.
         alf3_more_kg_d: AlF3 fed more [kg/d], on average.
+        models: that recommended its episode's moves.
     """
 
     cell: int
@@ -66,6 +84,7 @@ class Block:
     promised: tuple[Saving, ...] | None
     shares: tuple[float, ...]
     alf3_more_kg_d: float
+    models: frozenset[str] = frozenset()
 
     @property
     def days(self) -> int:
@@ -73,8 +92,11 @@ class Block:
         return self.window.last - self.window.first + 1
 
 
-def accepted_of(ledger: Ledger, line_id: str) -> Accepted:
-    """Return what was accepted on line ``line_id``; of several decisions about one recommendation the last holds."""
+def accepted_of(ledger: Ledger, line_id: str, model: str | None = None) -> Accepted:
+    """Return what was accepted on line ``line_id``, to tell about ``model`` (None = all of them).
+
+    Of several decisions about one recommendation the last holds.
+    """
     lines = frozenset({line_id})
     decisions = {
         decision.recommendation_id: decision
@@ -85,16 +107,19 @@ def accepted_of(ledger: Ledger, line_id: str) -> Accepted:
         entry.recommendation_id: entry
         for entry in (Applied.model_validate(r.body) for r in ledger.records("applied", lines=lines))
     }
-    moves, waiting, accepted = [], [], dict[str, int]()
+    moves, accepted = [], dict[str, int]()
+    waiting: list[Waiting] = []
     for key, found in sorted(ledger.advised(taken).items()):
         advice = found.recommendation
-        accepted[advice.cell_id] = accepted.get(advice.cell_id, 0) + 1
+        if model in (None, advice.model_name):
+            accepted[advice.cell_id] = accepted.get(advice.cell_id, 0) + 1
         if key not in set_values:
-            waiting.append((advice.cell_id, advice.date))
+            waiting.append(Waiting(advice.cell_id, advice.date, advice.model_name))
         elif (move := move_of(advice, taken[key], set_values[key])) is not None:
             moves.append(move)
     moves.sort(key=lambda move: (move.cell_id, move.date))
-    return Accepted(tuple(moves), tuple(sorted(waiting)), ledger.advised_by_cell(line_id), accepted)
+    advised = ledger.advised_by_cell(line_id, model)
+    return Accepted(tuple(moves), tuple(sorted(waiting)), advised, accepted, model)
 
 
 def move_of(advice: Recommendation, decision: Decision, applied: Applied) -> Move | None:
@@ -105,7 +130,7 @@ def move_of(advice: Recommendation, decision: Decision, applied: Applied) -> Mov
     more = applied.levers.get(_ALF3, 0.0) - current.get(_ALF3, 0.0) if _ALF3 in current else 0.0
     days = max((len(lever.path) for lever in advice.levers), default=1)
     promised = advice.saving if decision.action == "accept" else None
-    return Move(advice.cell_id, applied.date, max(days, 1), promised, max(more, 0.0))
+    return Move(advice.cell_id, applied.date, max(days, 1), promised, max(more, 0.0), advice.model_name)
 
 
 @dataclass
@@ -179,6 +204,8 @@ def _blocks(cell: int, episode: _Episode, settings: SavingsSettings) -> list[Blo
                 known if len(known) == len(promised) else None,
                 tuple(part for _, part in under),
                 sum(move.alf3_more_kg_d * part for move, part in under),
+                # Of the whole episode: its moves share one baseline.
+                frozenset(move.model for move in moves),
             )
         )
     return found

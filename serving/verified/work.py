@@ -109,7 +109,7 @@ def _moved_days(history: History, accepted: Accepted, blocks: Sequence[Block]) -
     for block in blocks:
         moved[block.window.start : block.window.last + 1, block.cell] = True
     place = {str(cell): i for i, cell in enumerate(history.cell_ids)}
-    for cell, date in accepted.waiting:
+    for cell, date, _ in accepted.waiting:
         if cell in place:
             moved[history.dates >= np.datetime64(date, "D"), place[cell]] = True
     return moved

@@ -69,12 +69,12 @@ def test_every_kind_of_bad_body_is_made_and_none_is_good() -> None:
     ("status", "content", "fault"),
     [
         (200, b"{}", "answered 200"),
-        (500, b'{"error":"","code":"","request_id":""}', "answered 500"),
+        (500, b'{"error":"","error_zh":"","code":"","request_id":""}', "answered 500"),
         (400, b"Bad Request", "no JSON"),
         (400, b'{"detail":"x"}', "another shape"),
-        (422, b'{"error":"in serving/x.py","code":"","request_id":""}', "tells of"),
-        (422, b'{"error":"wrong","code":"","request_id":""}', "does not name noise_mv"),
-        (422, b'{"error":"feature noise_mv, row 0,","code":"","request_id":""}', ""),
+        (422, b'{"error":"in serving/x.py","error_zh":"","code":"","request_id":""}', "tells of"),
+        (422, b'{"error":"wrong","error_zh":"","code":"","request_id":""}', "does not name noise_mv"),
+        (422, b'{"error":"feature noise_mv, row 0,","error_zh":"","code":"","request_id":""}', ""),
     ],
 )
 def test_a_faulty_refusal_is_seen(status: int, content: bytes, fault: str) -> None:
@@ -83,7 +83,7 @@ def test_a_faulty_refusal_is_seen(status: int, content: bytes, fault: str) -> No
     assert bool(found) == bool(fault)
 
 
-REFUSED = b'{"error":"noise_mv is wrong","code":"","request_id":""}'
+REFUSED = b'{"error":"noise_mv is wrong","error_zh":"","code":"","request_id":""}'
 MOVED = b'{"recommendations":[{"status":"move","levers":[1],"reasons":[]}],"refused":[]}'
 SILENT = (
     b'{"recommendations":[{"status":"abstain","levers":[],"reasons":[{"text":"noise_mv is out of range"}]}]}'

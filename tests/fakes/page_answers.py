@@ -228,7 +228,7 @@ def quality(line: MadeLine) -> dict[str, Any]:
         "cells": [
             {"cell_id": name, "last_reported": day, "findings": found.get(name, [])} for name in line.names
         ],
-        "drift": [{"feature": name, "psi": psi, "drifted": psi > 0.2} for name, psi in drift],
+        "drift": [{"feature": name, "psi": psi, "usual": 0.25, "drifted": psi > 0.25} for name, psi in drift],
         "model_error": [
             {
                 "outcome": name,

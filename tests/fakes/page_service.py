@@ -19,10 +19,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from serving.access.roles import RULES, Identity, Role, Table, require
+from serving.advising.shift import first_moves
 from serving.front import Front, Gate, Manner
 from serving.metrics import Metrics
-from serving.refusals import RefusedError, body, of_status
+from serving.refusals import RefusedError, body, refused
 from serving.routes import page
+from serving.search.allocation import Budget
 from tests.fakes.page_answers import explained, followed, precedents, quality, savings
 from tests.fakes.page_line import DAYS, LINE, MadeLine
 
@@ -38,7 +40,7 @@ class ByName:
     def authenticate(self, headers: Mapping[str, str]) -> Identity:
         role = KEYS.get(headers.get("authorization", "").removeprefix("Bearer "))
         if role is None:
-            raise of_status(401, "this key is not known, expired or revoked")
+            raise refused(401, "unauthenticated.unknown")
         return Identity(f"shift {role.name.lower()}", role, None, "test")
 
     def authorise(self, identity: Any, method: str, path: str) -> None:
@@ -51,7 +53,7 @@ class PageService:
 
     line: MadeLine
     port: int = 0
-    refuse: list[tuple[int, str, str]] = field(default_factory=list)
+    refuse: list[RefusedError] = field(default_factory=list)
     pause_s: float = 0.0
     break_after: int | None = None
     simulated: bool = True
@@ -66,14 +68,14 @@ class PageService:
         given = orjson.loads(content) if content else None
         self.asked.append((request.method, request.url.path, given))
         if self.refuse and request.method != "GET":
-            raise RefusedError(*self.refuse.pop(0))
+            raise self.refuse.pop(0)
         return given
 
     async def cells(self, request: Request) -> Response:
         await self.noted(request)
         line = request.query_params.get("line_id") or LINE
         if line != LINE:
-            raise of_status(404, f"there is no line {line[:64]}")
+            raise refused(404, "unknown_name.line", line=line[:64])
         return JSONResponse(
             {
                 "simulated": self.simulated,
@@ -103,7 +105,7 @@ class PageService:
         await self.noted(request)
         name = request.path_params["cell_id"]
         if name not in self.line.names:
-            raise of_status(404, "there is no such cell")
+            raise refused(404, "unknown_name.cell", cell=name[:64])
         advice = self.line.advice.get(name)
         earlier = [
             {
@@ -168,7 +170,7 @@ class PageService:
         given = await self.noted(request)
         wanted = request.path_params["recommendation_id"]
         if wanted in self.line.decisions:
-            raise RefusedError(409, "already_decided", "this recommendation is already decided")
+            raise refused(409, "already_decided", recommendation=wanted)
         decision = {
             "recommendation_id": wanted,
             "action": given["action"],
@@ -185,15 +187,25 @@ class PageService:
         wanted = request.path_params["recommendation_id"]
         advice = self.line.moved_before(wanted)
         if advice is None:
-            raise of_status(404, "there is no such recommendation")
+            raise refused(404, "unknown_name.recommendation", recommendation=wanted)
         return JSONResponse(followed(advice, wanted))
 
     async def explain(self, request: Request) -> Response:
         given = await self.noted(request)
         known = {advice.recommendation_id: advice for advice in self.line.advice.values()}
         if given["recommendation_id"] not in known:
-            raise of_status(404, "there is no such recommendation")
+            raise refused(404, "unknown_name.recommendation", recommendation=given["recommendation_id"])
         return JSONResponse(explained(self.line, known[given["recommendation_id"]]))
+
+    async def allocations(self, request: Request) -> Response:
+        budget = dict(await self.noted(request))
+        line = budget.pop("line_id")
+        open_moves = [
+            advice
+            for advice in self.line.advice.values()
+            if advice.status == "move" and advice.recommendation_id not in self.line.decisions
+        ]
+        return JSONResponse({"line_id": line, **first_moves(open_moves, Budget(**budget), 500.0)})
 
     async def quality(self, request: Request) -> Response:
         await self.noted(request)
@@ -214,6 +226,7 @@ class PageService:
             Route("/v1/recommendations/{recommendation_id}", self.followed),
             Route("/v1/recommendations/{recommendation_id}/decision", self.decide, methods=["POST"]),
             Route("/v1/explain", self.explain, methods=["POST"]),
+            Route("/v1/allocations", self.allocations, methods=["POST"]),
             Route("/v1/quality", self.quality, methods=["POST"]),
             Route("/v1/savings", self.savings),
         ]

@@ -239,7 +239,8 @@ def test_without_the_search_extra_the_remedy_is_told(monkeypatch: pytest.MonkeyP
     frame = answer_of("settle", {"window": None, "prices": None})
     told = orjson.loads(frame.body)
     assert (frame.kind, told["status"], told["code"]) == (Kind.REFUSAL, 501, "not_installed")
-    assert "superheat[search]" in told["message"]
+    assert "superheat[search]" in told["error"]
+    assert "search 组件" in told["error_zh"]
 
 
 def test_the_service_starts_without_the_search_libraries() -> None:

@@ -147,8 +147,9 @@ def test_what_cannot_be_advised_is_refused_with_the_reason(
     service: Advising, body: object, status: int, words: str
 ) -> None:
     found, told = service.ask("POST", "/v1/recommendations", body)
-    assert (found, set(told)) == (status, {"error", "code", "request_id"}), told
+    assert (found, set(told)) == (status, {"error", "error_zh", "code", "request_id"}), told
     assert words in told["error"]
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in told["error_zh"])
 
 
 def test_a_context_must_be_one(service: Advising) -> None:
@@ -219,15 +220,16 @@ def test_a_modified_setting_is_judged_by_the_guard(service: Advising) -> None:
     advice = service.one("L1-003")
     lever = advice["levers"][0]
     where = f"/v1/recommendations/{advice['recommendation_id']}/decision"
-    for value, words in (
-        (lever["current"] - 0.0105, "none of its settings"),
-        (lever["current"] - 0.2, "none of its settings"),
-        (lever["current"], "is today's"),
+    for value, words, words_zh in (
+        (lever["current"] - 0.0105, "none of its settings", "设定电压"),
+        (lever["current"] - 0.2, "none of its settings", "不是可取的设定"),
+        (lever["current"], "is today's", "与当前相同"),
     ):
         body = {"action": "modify", "levers": {"set_voltage_v": value}}
         status, told = service.ask("POST", where, body)
         assert status == 422, told
         assert words in told["error"]
+        assert words_zh in told["error_zh"]
     status, told = service.ask("POST", where, {"action": "modify", "levers": {"colour": 1.0}})
     assert status == 422, told
     half = round(lever["current"] - 0.02, 6)
@@ -326,12 +328,50 @@ def test_others_lines_are_not_told_apart_from_none(service: Advising) -> None:
         ("POST", "/v1/history", {"cell_days": rows["cell_days"]}),
         ("POST", "/v1/explain", {"recommendation_id": advice["recommendation_id"]}),
         ("POST", "/v1/quality", ROUND),
+        ("POST", "/v1/allocations", ROUND),
     ):
         status, told = service.ask(method, path, body, who="stranger")
         assert (status, told["code"]) == (404, "unknown_name"), (path, told)
     status, told = service.ask("GET", "/v1/cells", who="stranger")
     assert (status, told["cells"], told["lines"]) == (200, [], [])
     assert service.ask("GET", "/v1/cells?line_id=L1", who="own")[0] == 200
+
+
+def test_a_shift_is_told_which_open_moves_come_first(service: Advising) -> None:
+    service.lines(ROUND)
+    cells = service.ask("GET", "/v1/cells?line_id=L1")[1]["cells"]
+    moved = {c["cell_id"] for c in cells if c["advice"]["status"] == "move" and c["decision"] is None}
+    assert len(moved) > 2
+    status, told = service.ask("POST", "/v1/allocations", {**ROUND, "moves_a_day": 2})
+    assert status == 200, told
+    assert len(told["chosen"]) == 2
+    assert {move["cell_id"] for part in ("chosen", "left_out") for move in told[part]} == moved
+    assert [budget["binding"] for budget in told["budgets"]] == [True]
+    # What was decided, and what an engineer has turned off, is not open any more.
+    first, second = told["chosen"]
+    where = f"/v1/recommendations/{first['recommendation_id']}/decision"
+    assert service.ask("POST", where, {"action": "reject", "reason": "x"})[0] == 200
+    mode = {"line_id": "L1", "mode": "off", "reason": "x"}
+    assert service.ask("PUT", f"/v1/cells/{second['cell_id']}/mode", mode, who="engineer")[0] == 200
+    status, again = service.ask("POST", "/v1/allocations", ROUND)
+    assert status == 200, again
+    found = {move["cell_id"] for part in ("chosen", "left_out") for move in again[part]}
+    assert found == moved - {first["cell_id"], second["cell_id"]}
+    assert (
+        service.ask("PUT", f"/v1/cells/{second['cell_id']}/mode", {**mode, "mode": "advise"}, who="engineer")[
+            0
+        ]
+        == 200
+    )
+    assert service.ask("POST", "/v1/allocations", ROUND, who="viewer")[0] == 403
+    for wrong in (
+        {"moves_a_day": -1},
+        {"moves_a_day": 2.5},
+        {"alf3_kg_d": -1.0},
+        {"caution": 11},
+        {"moves": 3},
+    ):
+        assert service.ask("POST", "/v1/allocations", {**ROUND, **wrong})[0] in (400, 422), wrong
 
 
 def test_explanations_add_up(service: Advising) -> None:

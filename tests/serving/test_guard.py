@@ -1,6 +1,7 @@
 """The guard: when it is silent, what it refuses, and that it needs no search to know."""
 
 import datetime
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 from features.electrolysis.bath import Bath, liquidus_lithium_potassium_2014, liquidus_solheim_1996
 from features.errors import SettingsError, UnknownNameError
 from features.stages import Stage
+from serving.constraints import constraint_words
 from serving.context import Stuck
-from serving.guard import GuardSettings, screen, standing, verify
-from serving.limits import DEFAULT_LIMITS, Limit
+from serving.guard import CARBON_SIDE, GuardSettings, screen, standing, verify
+from serving.limits import DEFAULT_LIMITS, FLOORS, Limit
 from serving.reasons import WORDINGS, Wording, reason
+from serving.search.problem import SUPPORT_SIDE
 from tests.fakes.advice import DAY, WINDOW, FakeBundle, bundle, context, row
 
 SETTINGS = GuardSettings()
@@ -245,3 +248,18 @@ def test_every_reason_says_the_same_in_both_languages() -> None:
     assert unknown == {"score": None, "threshold": 0.1}
     with pytest.raises(UnknownNameError, match="unknown reason 'tired'"):
         reason("tired")
+
+
+def test_constraints_are_told_in_words_and_kept_by_code() -> None:
+    sides = [side.name for limit in (*DEFAULT_LIMITS, *FLOORS) for side in limit.sides]
+    sides += [SUPPORT_SIDE, CARBON_SIDE, "window", "one_group_a_day"]
+    sides += [f"set_voltage_v.{side}" for side in ("bounds", "max_daily_step", "not_identified")]
+    for name in sides:
+        for words in constraint_words(name):
+            assert not re.search(r"_|\.\w", words), name
+        assert re.search("[\u4e00-\u9fff]", constraint_words(name)[1]), name
+        told = reason("binding", {"constraint": name})
+        assert told.evidence == {"constraint": name}
+        assert name == "window" or name not in told.text + told.text_zh
+        assert constraint_words(name)[0] in told.text
+        assert constraint_words(name)[1] in told.text_zh

@@ -13,7 +13,6 @@ from features.errors import SettingsError
 from features.labels import REACH_DAYS, label_table
 from features.tables.history import history as fold
 from serving.metrics import Metrics
-from serving.models.drift import DRIFTED, drift_of, rows_index
 from serving.models.errors import Delayed, LineErrors, WatchSettings, delayed, states, tell, watch
 from serving.trust import recent
 from tests.fakes.plant_bundle import manifest, predictor
@@ -184,16 +183,3 @@ def test_only_decisions_whose_labels_are_final_are_looked_at() -> None:
     judged_line = watch(known, name, found, predictor().predict(found.X))
     assert judged_line.outcomes[OUTCOME].rows == np.isfinite(found.measured[OUTCOME]).sum()
     assert len(delayed(known, line, "L9").date) == 0
-
-
-def test_drift_is_told_worst_first() -> None:
-    rng = np.random.default_rng(1)
-    proved = rng.normal(0, 1, (600, 3)).astype(np.float32)
-    rows = rng.normal(0, 1, (400, 3)).astype(np.float32)
-    rows[:, 1] += 2.0
-    found = drift_of(rows_index(proved, rows, ("a", "b", "c")))
-    assert [one.drifted for one in found] == [True, False, False]
-    assert found[0].feature == "b"
-    assert found[0].psi is not None
-    assert found[0].psi > DRIFTED
-    assert drift_of({"a": float("nan")})[0].psi is None

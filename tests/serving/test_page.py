@@ -12,12 +12,14 @@ from pydantic import TypeAdapter
 import serving.dashboard
 from features.outcomes import OUTCOMES
 from features.signals import SIGNALS
+from serving.advising.shift import first_moves
 from serving.dashboard import FILES
 from serving.limits import DEFAULT_LIMITS, FLOORS
 from serving.ports import OPEN_PATHS
 from serving.reasons import WORDINGS
 from serving.routes import forms
 from serving.routes.page import told
+from serving.search.allocation import Budget
 from serving.service import create_app
 from serving.settings import Settings
 from serving.verified.schemas import Savings
@@ -95,7 +97,7 @@ def test_an_asker_who_has_the_file_is_told_so(service: PageService) -> None:
 def test_nothing_else_is_open(service: PageService, path: str) -> None:
     status, _, content = ask(service, path)
     assert status == 401, path
-    assert set(json.loads(content)) == {"error", "code", "request_id"}
+    assert set(json.loads(content)) == {"error", "error_zh", "code", "request_id"}
 
 
 def test_every_file_is_an_open_path_and_a_route_of_the_service(tmp_path: Path) -> None:
@@ -172,3 +174,8 @@ def test_the_made_up_line_speaks_the_services_own_forms(service: PageService) ->
     forms.Explanation.model_validate(explained(line, line.advise("L1-003")))
     forms.Quality.model_validate({k: v for k, v in quality(line).items() if k != "line_id"})
     Savings.model_validate_json(ask(service, "/v1/savings?line_id=L1", **key)[2])
+    moves = [advice for name in line.names if (advice := line.advise(name)).status == "move"]
+    ranked = {"line_id": "L1", **first_moves(moves, Budget(moves_a_day=9, line_voltage_v=0.1), 500.0)}
+    told_of = forms.Allocation.model_validate(ranked)
+    assert told_of.chosen
+    assert told_of.left_out

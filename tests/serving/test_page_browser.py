@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from serving.refusals import refused
 from tests.fakes.browser import CHROMIUM, Browser, chromium
 from tests.fakes.page_service import PageService, page_service
 
@@ -56,7 +57,10 @@ def test_a_wrong_key_is_refused_and_told_with_its_request_id(page: Browser, serv
     page.type("nobody")
     page.press("Enter")
     page.wait("document.querySelector('.sign-in .refused code')")
-    assert "this key is not known" in page.text(".refused")
+    assert "unknown, expired or revoked" in page.text(".refused")
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.refused').innerText.includes('密钥或令牌无效')")
+    page.click('[data-key="language"]')
     assert page.run("document.querySelector('#key').value") == "nobody"
     assert page.run("sessionStorage.getItem('superheat.key')") is None
 
@@ -258,10 +262,15 @@ def test_a_refused_decision_loses_nothing(page: Browser, service: PageService) -
     assert not decisions(service)  # a rejection needs its reason
     page.click('[data-key="reason"]')
     page.type("<img src=x onerror=alert(1)> too cold")
-    service.refuse.append((503, "overloaded", "the service is full; try again"))
+    service.refuse.append(refused(503, "overloaded.full", 1))
     page.click('[data-key="record"]')
     page.wait("document.querySelector('.alert code')")
     assert "the service is full" in page.text(".alert")
+    # It stays in the reader's language, whichever that becomes.
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.alert').innerText.includes('L1-003: 服务已满载')")
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.alert').innerText.includes('the service is full')")
     assert "request_id" in page.text(".alert")
     assert page.run("document.querySelector('[data-key=reason]').value").endswith("too cold")
     page.reload()
@@ -311,6 +320,51 @@ def test_by_keyboard_alone(page: Browser, service: PageService) -> None:
     page.press("Escape")
     page.wait("!document.querySelector('#help').open")
     assert not page.complaints
+
+
+def test_which_moves_first_by_keyboard(page: Browser, service: PageService) -> None:
+    sign_in(page, service)
+    page.wait("document.querySelector('[data-key=budget-moves_a_day]')")
+    page.run("document.querySelector('[data-key=budget-moves_a_day]').focus()")
+    page.type("12")
+    page.press("Tab", "Tab")
+    assert page.focused() == "budget-line_voltage_v"
+    page.type("150")
+    page.press("Enter")
+    page.wait("document.querySelector('.shift tbody tr')")
+    asked = [given for _, path, given in service.asked if path == "/v1/allocations"]
+    assert asked == [{"line_id": "L1", "moves_a_day": 12, "line_voltage_v": 0.15}]
+    assert page.run("document.querySelector('[data-key=budget-moves_a_day]').value") == "12"
+    order = page.run("[...document.querySelectorAll('.shift tbody tr')].map(r => r.cells[0].innerText)")
+    ranked = [place for place in order if place != "–"]
+    assert ranked == [str(i + 1) for i in range(len(ranked))]
+    assert 0 < len(ranked) < len(order)
+    assert "keeps moves out" in page.text(".shift .chips")
+    assert "It does not fit beside the others" in page.text(".shift .waits")
+    page.click('[data-key="language"]')
+    page.wait("document.querySelector('.shift').innerText.includes('先调哪几台槽')")
+    told = page.text(".shift")
+    assert "超出允许的" in told
+    assert "It does" not in told
+    assert "⟦" not in told
+    assert page.run(CONTRAST) == []
+    page.click(".shift tbody a")
+    page.wait("document.querySelector('.card-title')")
+    assert not page.complaints
+
+
+def test_which_moves_first_on_a_tablet_and_for_a_viewer(page: Browser, service: PageService) -> None:
+    page.size(820, 1180, touch=True)
+    sign_in(page, service, ENGINEER)
+    page.click('[data-key="shift-rank"]')
+    page.wait("document.querySelector('.shift tbody tr')")
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    assert page.run("document.querySelector('[data-key=shift-rank]').offsetHeight") >= 24
+    page.click('[data-key="sign-out"]')
+    sign_in(page, service, VIEWER)
+    page.wait("document.querySelector('[data-key=shift-rank]')")
+    assert page.run("document.querySelector('[data-key=shift-rank]').disabled")
+    assert not page.run("document.querySelector('.shift tbody tr')")
 
 
 def test_both_languages_everywhere(page: Browser, service: PageService) -> None:
@@ -431,7 +485,7 @@ def test_a_key_that_ends_asks_for_another_and_keeps_what_was_typed(
     page.press("r")
     page.wait("document.activeElement.dataset.key === 'reason'")
     page.type("wait for the lab")
-    service.refuse.append((401, "unauthenticated", "this key is expired"))
+    service.refuse.append(refused(401, "unauthenticated.unknown"))
     page.click('[data-key="record"]')
     page.wait("document.querySelector('#key')")
     page.click("#key")

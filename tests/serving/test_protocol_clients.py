@@ -230,7 +230,7 @@ def test_every_refusal_over_http_has_the_one_body_and_the_headers(service: Runni
         got, headers, content = service.get(path, method, body)
         assert got == status, (path, got, content)
         told = orjson.loads(content)
-        assert set(told) == {"error", "code", "request_id"}
+        assert set(told) == {"error", "error_zh", "code", "request_id"}
         assert told["request_id"] == headers["x-request-id"]
         assert headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]

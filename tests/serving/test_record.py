@@ -440,3 +440,10 @@ def test_migrations_make_what_the_code_reads(url: str, store: RecordStore) -> No
     engine.dispose()
     folder = Path(serving.record.__file__).parent / "migrations" / "versions"
     assert sorted(path.stem.split("_")[0] for path in folder.glob("v*.py"))[-1] == f"v{NEWEST}"
+
+
+def test_a_whole_number_is_kept_as_a_float() -> None:
+    row = {"line_id": "L1", "cell_id": "L1-001", "date": "2024-01-01", "cell_voltage_v": 4, "noise_mv": 17.5}
+    read = read_row(row, 0, TABLES["cell_days"], {})
+    assert not read.faults
+    assert [type(read.values[name]) for name in ("cell_voltage_v", "noise_mv")] == [float, float]

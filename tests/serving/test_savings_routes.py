@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from serving.advising.counter import Counter
 from serving.ledger.advice import replay
 from serving.predictor import Predictor
+from serving.refusals import RefusedError
 from serving.verified.schemas import Savings
 from tests.fakes.advising import SAVES, advising_bundle
 from tests.fakes.advising_service import Advising, advising
@@ -134,6 +136,28 @@ def test_a_span_narrows_what_is_told(story: Story) -> None:
     assert (status, told["line"]["realised"], told["line"]["note"]["code"]) == (200, None, "none_accepted")
 
 
+def test_savings_are_of_every_model_or_of_the_one_that_is_named(story: Story) -> None:
+    whole = story.service.ask("GET", "/v1/savings?line_id=L1")[1]
+    assert story.service.ask("GET", "/v1/savings?line_id=L1&model=potline") == (200, whole)
+    status, told = story.service.ask("GET", "/v1/savings?line_id=L1&model=other")
+    assert (status, told["line"]["cell_days"], told["cells"]) == (200, 0, [])
+
+
+def test_with_two_models_the_record_is_looked_at_and_only_advice_asks_which() -> None:
+    class Two:
+        def names(self) -> tuple[str, ...]:
+            return ("other", "potline")
+
+        def version(self, name: str) -> str:
+            return name
+
+    counter = Counter(Two(), None, None)  # type: ignore[arg-type]
+    assert counter.any_version() == "other"  # type: ignore[comparison-overlap]
+    with pytest.raises(RefusedError) as refused:
+        counter.version()
+    assert refused.value.code == "which_model"
+
+
 @pytest.mark.parametrize(
     ("query", "who", "status"),
     [
@@ -141,6 +165,7 @@ def test_a_span_narrows_what_is_told(story: Story) -> None:
         ("line_id=L9", "viewer", 404),
         ("", "viewer", 422),
         ("line_id=L1&first=soon", "viewer", 422),
+        ("line_id=L1&model=A/b", "viewer", 422),
         ("line_id=L1&first=2024-03-02&last=2024-03-01", "viewer", 422),
         ("line_id=L1&x=1", "own", 200),
     ],
@@ -149,7 +174,7 @@ def test_who_may_ask_what(story: Story, query: str, who: str, status: int) -> No
     found, told = story.service.ask("GET", f"/v1/savings?{query}", who=who)
     assert found == status, told
     if status != 200:
-        assert set(told) == {"error", "code", "request_id"}
+        assert set(told) == {"error", "error_zh", "code", "request_id"}
 
 
 def test_a_model_that_has_been_wrong_says_nothing_and_that_is_replayed(tmp_path: Path) -> None:

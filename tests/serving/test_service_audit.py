@@ -85,6 +85,7 @@ def test_nothing_leaves_while_it_is_advised(tmp_path: Path) -> None:
             ("GET", where, None),
             ("POST", "/v1/explain", {"recommendation_id": advice["recommendation_id"]}),
             ("POST", "/v1/quality", {"line_id": "L1"}),
+            ("POST", "/v1/allocations", {"line_id": "L1", "moves_a_day": 2}),
             ("GET", "/v1/cells?line_id=L1", None),
             ("GET", f"/v1/cells/{advice['cell_id']}?line_id=L1", None),
             ("GET", "/v1/savings?line_id=L1", None),

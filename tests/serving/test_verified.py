@@ -17,7 +17,7 @@ from serving.ports import Named
 from serving.verified import SavingsSettings, Span, verified_savings
 from serving.verified.answer import verify
 from serving.verified.comparison import Row, compare
-from serving.verified.moves import Accepted, Move, accepted_of, blocks_of, move_of
+from serving.verified.moves import Accepted, Move, Waiting, accepted_of, blocks_of, move_of
 from serving.verified.notes import NOTES
 from serving.verified.panel import MATCHED_ON, Panel, Window, panel
 from serving.verified.schemas import Savings
@@ -32,7 +32,7 @@ def moves_of(cells: tuple[int, ...], start: int, promised: float = 80.0, days: i
     return tuple(Move(f"c{cell:02d}", fake.day(start), days, fake.saves(promised, 30.0)) for cell in cells)
 
 
-def accepted(*moves: Move, waiting: tuple[tuple[str, datetime.date], ...] = ()) -> Accepted:
+def accepted(*moves: Move, waiting: tuple[Waiting, ...] = ()) -> Accepted:
     counts: dict[str, int] = {}
     for move in moves:
         counts[move.cell_id] = counts.get(move.cell_id, 0) + 1
@@ -215,6 +215,32 @@ def test_what_is_not_over_waits() -> None:
     assert found.method.waiting == 1
 
 
+def test_two_models_are_told_together_and_apart() -> None:
+    line = fake.lower_voltage(fake.quiet_line(), list(CELLS), START, 0.05)
+    first, second = (
+        tuple(replace(move, model=name) for move in moves_of(cells, START))
+        for name, cells in (("a", CELLS[:2]), ("b", CELLS[2:]))
+    )
+    both = accepted(*first, *second)
+    whole = verify(line, "L1", both, Span(), SETTINGS)
+    apart = [verify(line, "L1", replace(both, model=name), Span(), SETTINGS) for name in ("a", "b")]
+    assert [found.line.cell_days for found in (whole, *apart)] == [28, 14, 14]
+    # The cells of one are no controls of the other: each is compared with the same unmoved cells as together.
+    cells = {cell.cell_id: cell.realised for cell in whole.cells}
+    for found in apart:
+        assert {c.cell_id: c.realised for c in found.cells if c.cell_days}.items() <= cells.items()
+    assert verify(line, "L1", replace(both, model="c"), Span(), SETTINGS).line.cell_days == 0
+
+
+def test_what_two_models_did_to_one_cell_is_told_of_neither_alone() -> None:
+    line = fake.lower_voltage(fake.quiet_line(), list(CELLS), START, 0.05)
+    one, two = (replace(moves_of((2,), at)[0], model=name) for at, name in ((START, "a"), (START + 4, "b")))
+    both = accepted(one, two)
+    assert verify(line, "L1", both, Span(), SETTINGS).line.cell_days > 0
+    for name in ("a", "b"):
+        assert verify(line, "L1", replace(both, model=name), Span(), SETTINGS).line.cell_days == 0
+
+
 def test_a_cell_without_a_baseline_is_left_out_and_told() -> None:
     line = fake.lower_voltage(fake.quiet_line(), list(CELLS), START, 0.05)
     late = Move("c21", fake.day(5), 1, fake.saves(80.0))
@@ -367,9 +393,15 @@ def test_the_ledger_is_read_as_it_was_written(ledger: Ledger) -> None:
     ledger.append("applied", body, Named("follow-up"))
     found = accepted_of(ledger, "L1")
     assert [(move.cell_id, move.days) for move in found.moves] == [(f"c{cell:02d}", 2) for cell in CELLS]
-    assert found.waiting == (("c21", fake.day(START)),)
+    assert found.waiting == (Waiting("c21", fake.day(START), "potline"),)
     assert found.advised == {f"c{cell:02d}": 1 for cell in sorted((*CELLS, 20, 21))}
     assert accepted_of(ledger, "L2") == Accepted((), (), {}, {})
+    assert accepted_of(ledger, "L1", "potline") == replace(found, model="potline")
+    # A model that advised nothing here is told nothing; what others moved is known all the same.
+    other = accepted_of(ledger, "L1", "potlin_")
+    assert other == replace(found, model="potlin_", advised={}, accepted={})
+    assert verified_savings(ledger, line, "L1", model="potlin_").line.cell_days == 0
+    assert verified_savings(ledger, line, "L1", model="potline") == verified_savings(ledger, line, "L1")
     savings = verified_savings(ledger, line, "L1")
     assert savings == verify(line, "L1", found, Span(), SETTINGS)
     assert savings == Savings.model_validate_json(savings.model_dump_json())

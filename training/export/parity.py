@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from features.bundle.graph import FEATURES
-from features.bundle.parity import RELATIVE, Parity
+from features.bundle.parity import RELATIVE, Parity, own_rows
 from features.errors import ExportError
 from training.export.edges import extremes, landmarks, plant
 from training.export.graph import answers
@@ -63,7 +63,7 @@ def check_parity(fitted: FittedModel, model: bytes, rows: Rows, plan: ParityPlan
     third = plan.stored // 3
     keep = np.concatenate(
         [
-            _evenly(len(given), plan.stored - 2 * third),
+            _evenly(len(given), own_rows(plan.stored)),
             len(given) + _evenly(len(edge), third),
             len(given) + len(edge) + _evenly(len(ends), third),
         ]
