@@ -9,6 +9,9 @@ FEATURES: Final = "features"
 """The one input: (n, d) float32."""
 DESIGN: Final = "design"
 """The design matrix (n, z) float64 inside the graph: what every estimator reads."""
+SIDES: Final = "sides"
+"""The design matrix as trees read it, (n, 4 z): as it is; missing as -inf; its negative; that, missing as -inf."""
+SIDES_PER_COLUMN: Final = 4
 SUPPORT: Final = "support"
 LOWER: Final = ".lower"
 UPPER: Final = ".upper"
@@ -35,11 +38,13 @@ OPERATORS: Final = frozenset(
         ("", "Max"),
         ("", "Min"),
         ("", "Mul"),
+        ("", "Neg"),
         ("", "ReduceL2"),
         ("", "ReduceMean"),
         ("", "Relu"),
         ("", "Reshape"),
         ("", "Shape"),
+        ("", "Split"),
         ("", "Squeeze"),
         ("", "Sub"),
         ("", "Transpose"),

@@ -24,12 +24,12 @@ from features.errors import ExportError, InputError
 from tests.fakes.fitted import MEMBERS, fitted, recipe, rows
 from training.confidence import Interval, Support, SupportView
 from training.export import Label, ParityPlan, write_bundle
-from training.export.confidence import write_interval, write_support
+from training.export.confidence import write_half_widths, write_support
 from training.export.edges import extremes, landmarks, plant
 from training.export.graph import answers, write_graph
 from training.export.lightgbm import read_boosters
 from training.export.parity import check_parity, run_graph
-from training.export.structures import write_design, write_members
+from training.export.structures import Members, write_design, write_members
 from training.export.writer import GraphWriter
 from training.fitted import FittedModel
 from training.structures import (
@@ -53,7 +53,7 @@ def members_graph(structure: Structure, width: int) -> bytes:
     """A graph that answers the members of one structure on ``width`` features without levers."""
     writer = GraphWriter()
     write_design(writer, width, ())
-    writer.node("Identity", write_members(structure, writer), name="members")
+    writer.node("Identity", write_members(writer, structure, width), name="members")
     return writer.to_bytes("members", {FEATURES: ["n", width]}, {"members": ["n", structure.m]})
 
 
@@ -239,17 +239,11 @@ def test_the_interval_knows_the_regime(age: float) -> None:
     interval = Interval(Constant(np.array([2.0, 4.0])), 1.0, {"young": 3.0, "mature": 0.5}, 1, 120.0, 0.9)
     writer = GraphWriter()
     write_design(writer, 2, ())
-    writer.node("Identity", _rows_of(writer, 10.0), name="o")
-    write_interval(writer, interval, "o")
+    members = Members(writer, [interval.scale], 2)
+    writer.node("Identity", write_half_widths(writer, [interval], members), name="half_width")
     X = np.array([[7.0, age]], dtype=np.float32)
-    got = run_graph(writer.to_bytes("i", {FEATURES: ["n", 2]}, {"o.lower": ["n"], "o.upper": ["n"]}), X)
-    half_width = 1.5 if age >= 120 else 9.0
-    assert (got["o.lower"][0], got["o.upper"][0]) == (10.0 - half_width, 10.0 + half_width)
-
-
-def _rows_of(writer: GraphWriter, value: float) -> str:
-    members = write_members(Constant(np.array([value])), writer)
-    return writer.node("Squeeze", members, writer.constant([1]))
+    got = run_graph(writer.to_bytes("i", {FEATURES: ["n", 2]}, {"half_width": [1, "n"]}), X)
+    assert got["half_width"].tolist() == [[1.5 if age >= 120 else 9.0]]
 
 
 def test_support_is_the_lowest_view_flat_beyond_its_table_and_whole_on_a_prototype() -> None:

@@ -1,28 +1,33 @@
 """Intervals and support as graph nodes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from features.bundle.graph import DESIGN, LOWER, SUPPORT, UPPER
+from features.bundle.graph import DESIGN, SUPPORT
 from training.confidence import Interval, Support, SupportView
-from training.export.structures import write_mean, write_members
+from training.export.structures import Members
 from training.export.writer import GraphWriter
 
 _LAST: Final = [1]
 
 
-def write_interval(writer: GraphWriter, interval: Interval, outcome: str) -> None:
-    """Write ``<outcome>.lower`` and ``<outcome>.upper`` (n,) around the prediction called ``outcome`` (n,)."""
-    age = _column(writer, interval.age_column)
-    mature = writer.node("GreaterOrEqual", age, writer.constant(np.float64(interval.mature_from_d)))
-    widths = (writer.constant(np.float64(interval.q[regime])) for regime in ("mature", "young"))
-    q = writer.node("Where", mature, *widths)
-    scale = write_mean(writer, write_members(interval.scale, writer))
-    floored = writer.node("Max", scale, writer.constant(np.float64(interval.floor)))
-    half_width = writer.node("Mul", q, floored)
-    writer.node("Sub", outcome, half_width, name=outcome + LOWER)
-    writer.node("Add", outcome, half_width, name=outcome + UPPER)
+def write_half_widths(writer: GraphWriter, intervals: Sequence[Interval], members: Members) -> str:
+    """Return the name of the half-widths (s, n) of ``intervals``, whose scales are among ``members``."""
+    columns = [each.age_column for each in intervals]
+    ages = writer.node("Gather", DESIGN, writer.constant(columns), axis=1)
+    age = writer.node("Transpose", ages, perm=[1, 0])
+    mature = writer.node("GreaterOrEqual", age, _each(writer, [each.mature_from_d for each in intervals]))
+    widths = (_each(writer, [each.q[regime] for each in intervals]) for regime in ("mature", "young"))
+    floor = _each(writer, [each.floor for each in intervals])
+    scale = writer.node("Max", members.means([each.scale for each in intervals]), floor)
+    return writer.node("Mul", writer.node("Where", mature, *widths), scale)
+
+
+def _each(writer: GraphWriter, values: Sequence[float]) -> str:
+    """Return a constant (s, 1)."""
+    return writer.constant(np.array(values, dtype=np.float64)[:, None])
 
 
 def write_support(writer: GraphWriter, support: Support) -> None:
@@ -64,8 +69,3 @@ def _distance(writer: GraphWriter, view: SupportView) -> str:
     nearest = writer.node("ArgMin", square, axis=1, keepdims=0)
     prototype = writer.node("Gather", writer.constant(view.prototypes), nearest, axis=0)
     return writer.node("ReduceL2", writer.node("Sub", u, prototype), writer.constant(_LAST), keepdims=0)
-
-
-def _column(writer: GraphWriter, index: int) -> str:
-    column = writer.node("Gather", DESIGN, writer.constant([index]), axis=1)
-    return writer.node("Squeeze", column, writer.constant(_LAST))
