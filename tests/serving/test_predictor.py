@@ -249,7 +249,7 @@ def with_spoiled(values: Any, value: float) -> Any:
         (set_int("nodes_truenodeids", 1, 10**6), "not there"),
         (set_int("nodes_truenodeids", 1, -1), "circle|not there"),
         (set_int("nodes_falsenodeids", 1, 10**12), "not there"),
-        (set_int("nodes_featureids", 1, 48), "column that is not there"),
+        (set_int("nodes_featureids", 1, 4 * 48), "column that is not there"),
         (set_int("nodes_featureids", 1, -1), "column that is not there"),
         (set_int("leaf_targetids", 0, 1), "target"),
         (set_int("tree_roots", 0, 10**6), "root"),

@@ -27,8 +27,11 @@ def kind(leaf: Leaf) -> Hashable:
 
 def stacked(writer: GraphWriter, arrays: Sequence[NDArray[np.generic]]) -> str:
     """Return a constant (s, ...) of ``arrays`` (...), or (1, ...) where they are all the same."""
-    same = all(np.array_equal(array, arrays[0]) for array in arrays)
-    return writer.constant(np.stack(arrays[:1] if same else arrays))
+    return writer.constant(np.stack(arrays[:1] if _same(arrays) else arrays))
+
+
+def _same(arrays: Sequence[NDArray[np.generic]]) -> bool:
+    return all(np.array_equal(array, arrays[0]) for array in arrays)
 
 
 def write_mean(writer: GraphWriter, values: str, count: int, name: str = "") -> str:
@@ -84,31 +87,54 @@ def _(first: Network, writer: GraphWriter, leaves: Sequence[Network], width: int
     hidden = _trunks(writer, trunks, first.indicator)
     at = [trunks.index(trunk) for trunk in of]
     if len(trunks) > 1 and at != list(range(len(trunks))):
-        hidden = writer.node("Gather", hidden, writer.constant(at), axis=0)
-    out = _layer(writer, hidden, [leaf.layers[-1] for leaf in leaves])
+        hidden = writer.node("Gather", hidden, writer.constant(at), axis=1)
+    heads = [leaf.layers[-1] for leaf in leaves]
+    out = _heads(writer, hidden, heads) if len(trunks) == 1 else _layer(writer, hidden, heads)
     each = first.k // first.m
-    grouped = writer.node("Reshape", out, writer.constant([len(leaves), first.m, each, -1]))
-    apart = writer.node("Transpose", grouped, perm=[0, 3, 1, 2])
-    return write_mean(writer, apart, each)
+    grouped = writer.node("Reshape", out, writer.constant([first.m, each, len(leaves), -1]))
+    return write_mean(writer, writer.node("Transpose", grouped, perm=[2, 3, 0, 1]), each)
 
 
 def _trunks(writer: GraphWriter, trunks: Sequence[tuple[Inputs, tuple[Layer, ...]]], indicator: Ints) -> str:
-    """Return the last hidden values (t, k, n, h) of ``trunks``, and (t, 1, n, z + q) where no layer is hidden."""
+    """Return the last hidden values (k, t, n, h) of ``trunks``, and (1, t, n, z + q) where no layer is hidden."""
     design, inputs = DESIGN, [inputs for inputs, _ in trunks]
     if len(indicator):
         missing = writer.node("Gather", writer.node("IsNaN", DESIGN), writer.constant(indicator), axis=1)
         design = writer.node("Concat", DESIGN, writer.node("Cast", missing, to=TensorProto.DOUBLE), axis=1)
         inputs = [_with_flags(each, len(indicator)) for each in inputs]
-    hidden = writer.node("Unsqueeze", _read(writer, design, inputs), writer.constant([1]))
+    read = _read(writer, design, inputs)
+    hidden = writer.node("Unsqueeze", read, writer.constant([0]))
     for layers in zip(*(layers for _, layers in trunks), strict=True):
         hidden = writer.node("Relu", _layer(writer, hidden, layers))
     return hidden
 
 
 def _layer(writer: GraphWriter, hidden: str, layers: Sequence[Layer]) -> str:
-    """Return ``layers`` (s) on ``hidden`` (s or 1, k or 1, n, in): (s, k, n, out)."""
-    product = writer.node("MatMul", hidden, stacked(writer, [layer.weight for layer in layers]))
-    return writer.node("Add", product, stacked(writer, [layer.bias[:, None, :] for layer in layers]))
+    """Return (k, t, n, out): the t ``layers`` of k perceptrons each on ``hidden`` (k or 1, t or 1, n, in).
+
+    Where all have the same weights their rows stand below each other in one product a perceptron.
+    """
+    _, reads, makes = layers[0].weight.shape
+    weights = [layer.weight for layer in layers]
+    if len(layers) > 1 and _same(weights):
+        rows = writer.node("Reshape", hidden, writer.constant([0, -1, reads]))
+        product = writer.node("MatMul", rows, writer.constant(weights[0]))
+        product = writer.node("Reshape", product, writer.constant([0, len(layers), -1, makes]))
+    else:
+        product = writer.node("MatMul", hidden, writer.constant(np.stack(weights, axis=1)))
+    return writer.node("Add", product, _biases(writer, layers))
+
+
+def _heads(writer: GraphWriter, hidden: str, layers: Sequence[Layer]) -> str:
+    """Return (k, s, n, 1): the s last ``layers``, side by side in one product, on ``hidden`` (k or 1, 1, n, in)."""
+    beside = np.stack([layer.weight for layer in layers], axis=3)[:, :, 0][:, None]
+    product = writer.node("MatMul", hidden, writer.constant(beside))
+    return writer.node("Add", writer.node("Transpose", product, perm=[0, 3, 2, 1]), _biases(writer, layers))
+
+
+def _biases(writer: GraphWriter, layers: Sequence[Layer]) -> str:
+    """Return the biases (k, s, 1, out) of ``layers``."""
+    return writer.constant(np.stack([layer.bias[:, None] for layer in layers], axis=1))
 
 
 def _with_flags(inputs: Inputs, count: int) -> Inputs:
