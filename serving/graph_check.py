@@ -163,7 +163,7 @@ def _array(attributes: Mapping[str, Any], name: str) -> NDArray[Any]:
 def _values(tensor: TensorProto, name: str) -> NDArray[Any]:
     try:
         return numpy_helper.to_array(tensor)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BundleCorruptError(f"model.onnx is refused: {name} cannot be read ({error})") from error
 
 

@@ -93,8 +93,8 @@ def _nodes(tree: Tree, width: int) -> _Nodes:
         # The operator knows no bare leaf: a node whose two ways lead to the same one stands for it.
         leaf = np.full(1, -1, dtype=np.int64)
         return _Nodes(np.zeros(1, dtype=np.int64), np.zeros(1), leaf, leaf, tree.value)
-    beyond = np.nextafter(-tree.threshold, -np.inf)
-    turned = _heavy_left(tree) & (beyond >= -_LARGEST)
+    turned = _heavy_left(tree) & (tree.threshold < _LARGEST)
+    beyond = np.nextafter(np.where(turned, -tree.threshold, 0.0), -np.inf)
     missing_true = tree.nan_left ^ turned
     return _Nodes(
         tree.feature + width * (missing_true + 2 * turned),
