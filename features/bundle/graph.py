@@ -41,6 +41,7 @@ OPERATORS: Final = frozenset(
         ("", "Neg"),
         ("", "ReduceL2"),
         ("", "ReduceMean"),
+        ("", "ReduceMin"),
         ("", "Relu"),
         ("", "Reshape"),
         ("", "Shape"),
