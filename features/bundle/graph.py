@@ -54,7 +54,8 @@ OPERATORS: Final = frozenset(
         (ML, "TreeEnsemble"),
     }
 )
-"""(domain, operator): what training writes and serving admits; no control flow, so no row can run for ever."""
+"""(domain, operator): what training writes, or once wrote, and serving admits; no control flow, so that no row can run
+for ever."""
 
 
 def output_names(manifest: Manifest) -> tuple[str, ...]:

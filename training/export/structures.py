@@ -82,19 +82,14 @@ class Members:
             self._put(
                 m, [at for at, _ in alike], write_leaves(self._writer, [leaf for _, leaf in alike], width)
             )
-        for together in terms.rounds():
-            steps: dict[Hashable, list[tuple[int, Step]]] = {}
-            for number, step in together:
-                numeric = tuple(isinstance(terms[side], float) for side in (step.left, step.right))
-                steps.setdefault((step.operator, numeric), []).append((number, step))
-            for each in steps.values():
-                self._put(m, [at for at, _ in each], self._step(m, terms, [step for _, step in each]))
+        for steps in terms.alike():
+            self._put(m, [at for at, _ in steps], self._step(m, terms, [step for _, step in steps]))
 
     def _put(self, m: int, numbers: Sequence[int], stack: str) -> None:
         self._places |= {(m, at): _Place(stack, len(numbers), i) for i, at in enumerate(numbers)}
 
     def _step(self, m: int, terms: Terms, steps: Sequence[Step]) -> str:
-        """Return the stack of ``steps``, which have one operator and numbers on the same sides."""
+        """Return the stack of alike ``steps``."""
         left, right = (
             self._operands(m, terms, [getattr(step, side) for step in steps]) for side in ("left", "right")
         )

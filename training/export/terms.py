@@ -58,16 +58,27 @@ class Terms:
             if not isinstance(term, Step | float):
                 yield number, term
 
-    def rounds(self) -> Iterator[list[tuple[int, Step]]]:
-        """Yield steps with their numbers, round after round: a round needs only what came before it."""
-        depth: list[int] = []
-        rounds: dict[int, list[tuple[int, Step]]] = {}
-        for number, term in enumerate(self._terms):
-            depth.append(1 + max(depth[term.left], depth[term.right]) if isinstance(term, Step) else 0)
-            if isinstance(term, Step):
-                rounds.setdefault(depth[-1], []).append((number, term))
-        for at in sorted(rounds):
-            yield rounds[at]
+    def alike(self) -> Iterator[list[tuple[int, Step]]]:
+        """Yield steps with their numbers, operands before their steps, alike ones together.
+
+        Alike are steps of one operator with numbers on the same sides. Those with the longest way still to go come
+        first: what is needed late waits for others of its kind.
+        """
+        steps = {number: term for number, term in enumerate(self._terms) if isinstance(term, Step)}
+        follow = dict.fromkeys(range(len(self._terms)), 0)
+        for number in reversed(steps):
+            for operand in (steps[number].left, steps[number].right):
+                follow[operand] = max(follow[operand], 1 + follow[number])
+        while steps:
+            ready: dict[tuple[str, bool, bool], list[int]] = {}
+            for number, step in steps.items():
+                if step.left not in steps and step.right not in steps:
+                    ready.setdefault(self._kind(step), []).append(number)
+            first = max(ready.values(), key=lambda numbers: max(follow[number] for number in numbers))
+            yield [(number, steps.pop(number)) for number in first]
+
+    def _kind(self, step: Step) -> tuple[str, bool, bool]:
+        return step.operator, isinstance(self[step.left], float), isinstance(self[step.right], float)
 
     @singledispatchmethod
     def add(self, structure: Structure) -> int:
