@@ -6,6 +6,7 @@ grid indices that leads to it; a tree ensemble on the lever grid is the sum of t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import onnx
@@ -43,6 +44,18 @@ class Forest:
     column: Ints
     roots: Ints
     columns: int
+
+    @cached_property
+    def _by_feature(self) -> tuple[Ints, Ints]:
+        """Nodes (p,) ordered by the column that they read, and those columns in that order."""
+        order = np.argsort(self.feature, kind="stable")
+        return order, self.feature[order]
+
+    def reading(self, column: int) -> Ints:
+        """Return the inner nodes that compare ``column`` of Z."""
+        order, feature = self._by_feature
+        first, end = np.searchsorted(feature, [column, column + 1])
+        return order[first:end]
 
 
 @dataclass(frozen=True)
@@ -137,8 +150,6 @@ def prune(forest: Forest, z: Floats, axes: Axes) -> Boxes:
     x = z[forest.feature]
     goes_low = np.where(np.isnan(x), forest.nan_low, x <= forest.threshold)
     fixed_child = np.where(goes_low, forest.low_child, forest.high_child)
-    first_child = np.where(falls, forest.high_child, forest.low_child)
-    last_child = np.where(falls, forest.low_child, forest.high_child)
     node, tree = forest.roots, np.arange(len(forest.roots))
     low = np.zeros((len(axes.sizes), len(node)), dtype=np.int16)
     high = np.repeat(axes.sizes[:, None], len(node), axis=1)
@@ -148,14 +159,16 @@ def prune(forest: Forest, z: Floats, axes: Axes) -> Boxes:
         fixed = fixed_child[node[~open_]], tree[~open_], low[:, ~open_], high[:, ~open_]
         at, of, box_low, box_high = node[open_], tree[open_], low[:, open_], high[:, open_]
         lever, cut, each = lever_of[at], edge[at], np.arange(len(at))
+        low_child, high_child, turned = forest.low_child[at], forest.high_child[at], falls[at]
+        first, last = np.where(turned, high_child, low_child), np.where(turned, low_child, high_child)
         below, above = box_high.copy(), box_low.copy()
         below[lever, each] = np.minimum(below[lever, each], cut)
         above[lever, each] = np.maximum(above[lever, each], cut)
         front = _join(
             [
                 fixed,
-                _alive((first_child[at], of, box_low, below), lever),
-                _alive((last_child[at], of, above, box_high), lever),
+                _alive((first, of, box_low, below), lever),
+                _alive((last, of, above, box_high), lever),
             ]
         )
         found.append(_pick(front, front[0] < 0))
@@ -193,11 +206,12 @@ def _edges(forest: Forest, axes: Axes) -> tuple[Ints, Indices, Bools]:
     edge = np.zeros(len(forest.feature), dtype=np.int16)
     falls = np.zeros(len(forest.feature), dtype=np.bool_)
     for column, (lever, values) in axes.columns.items():
-        at = np.flatnonzero(forest.feature == column)
+        at = forest.reading(column)
         lever_of[at] = lever
-        falls[at] = values[0] > values[-1]
-        low = np.searchsorted(np.sort(values), forest.threshold[at], side="right")
-        edge[at] = np.where(falls[at], len(values) - low, low)
+        falling = bool(values[0] > values[-1])
+        falls[at] = falling
+        low = np.searchsorted(values[::-1] if falling else values, forest.threshold[at], side="right")
+        edge[at] = len(values) - low if falling else low
     return lever_of, edge, falls
 
 
