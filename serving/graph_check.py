@@ -13,7 +13,16 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, numpy_helper
 
-from features.bundle.graph import FEATURES, ML, OPERATORS, OPSETS, output_names
+from features.bundle.graph import (
+    DESIGN,
+    FEATURES,
+    ML,
+    OPERATORS,
+    OPSETS,
+    SIDES,
+    SIDES_PER_COLUMN,
+    output_names,
+)
 from features.bundle.manifest import Manifest
 from features.errors import BundleCorruptError
 
@@ -48,7 +57,7 @@ def check_graph(content: bytes, manifest: Manifest) -> None:
         plain = all(attribute.type in _PLAIN for attribute in node.attribute)
         _require(plain, f"{node.op_type} has an attribute that is no number or tensor")
         if node.domain == ML:
-            _check_trees({a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}, manifest)
+            _check_trees(node, manifest.design_width)
 
 
 def _require(holds: bool, message: str) -> None:
@@ -95,8 +104,11 @@ def _kind(value: onnx.ValueInfoProto) -> tuple[int, list[int | str]]:
     return tensor.elem_type, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
 
 
-def _check_trees(attributes: Mapping[str, Any], manifest: Manifest) -> None:
+def _check_trees(node: onnx.NodeProto, design_width: int) -> None:
     """Every child comes after its parent and has one parent: no walk leaves the arrays, and every walk ends."""
+    attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+    widths = {DESIGN: design_width, SIDES: SIDES_PER_COLUMN * design_width}
+    _require(list(node.input) in [[name] for name in widths], f"a tree ensemble reads {list(node.input)}")
     _require(attributes.get("aggregate_function") == _SUM, "a tree ensemble does not add its leaves")
     _require(attributes.get("post_transform") == 0, "a tree ensemble transforms its sum")
     _require(attributes.get("n_targets") == 1, "a tree ensemble has several targets")
@@ -107,12 +119,13 @@ def _check_trees(attributes: Mapping[str, Any], manifest: Manifest) -> None:
     nodes, leaves = len(splits), len(weights)
     lengths = {len(modes), *(len(ids[name]) for name in _IDS if name.startswith("nodes_"))}
     _require(lengths == {nodes} and len(ids["leaf_targetids"]) == leaves, "tree arrays differ in length")
+    flags = attributes.get("nodes_missing_value_tracks_true", [])
+    _require(len(flags) in (0, nodes), "tree arrays differ in length")
     _require(splits.dtype == weights.dtype == np.float64, "trees are not in double")
     _require(bool((modes == _LEQ).all()), "a tree compares other than by <=")
     _require(bool(np.isfinite(splits).all() and np.isfinite(weights).all()), "a tree number is not finite")
-    _require(
-        _within(ids["nodes_featureids"], 0, manifest.design_width), "a tree reads a column that is not there"
-    )
+    within = _within(ids["nodes_featureids"], 0, widths[node.input[0]])
+    _require(within, "a tree reads a column that is not there")
     _require(not ids["leaf_targetids"].any(), "a leaf adds to a target that is not there")
     children = []
     for side in ("true", "false"):
@@ -130,7 +143,6 @@ def _check_trees(attributes: Mapping[str, Any], manifest: Manifest) -> None:
 _IDS = (
     "tree_roots",
     "nodes_featureids",
-    "nodes_missing_value_tracks_true",
     "nodes_truenodeids",
     "nodes_trueleafs",
     "nodes_falsenodeids",
@@ -151,7 +163,7 @@ def _array(attributes: Mapping[str, Any], name: str) -> NDArray[Any]:
 def _values(tensor: TensorProto, name: str) -> NDArray[Any]:
     try:
         return numpy_helper.to_array(tensor)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BundleCorruptError(f"model.onnx is refused: {name} cannot be read ({error})") from error
 
 

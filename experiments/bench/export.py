@@ -22,8 +22,9 @@ from experiments.prepare import prepare, read_record
 from features.bundle.graph import FEATURES
 from features.bundle.parity import RELATIVE
 from training.export.edges import landmarks, plant
+from training.export.leaves import write_mean
 from training.export.lightgbm import read_boosters
-from training.export.structures import write_design, write_mean, write_members
+from training.export.structures import write_design, write_members
 from training.export.writer import GraphWriter
 from training.structures import Floats
 
@@ -182,7 +183,7 @@ def ours(booster: lightgbm.Booster, width: int) -> bytes:
     """Return our graph of ``booster`` on ``width`` features: the same nodes that a bundle holds."""
     writer = GraphWriter()
     write_design(writer, width, ())
-    write_mean(writer, write_members(read_boosters([booster]), writer), name="prediction")
+    write_mean(writer, write_members(writer, read_boosters([booster]), width), 1, "prediction")
     return writer.to_bytes("bench", {FEATURES: ["n", width]}, {"prediction": ["n"]})
 
 

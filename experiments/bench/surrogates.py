@@ -20,8 +20,9 @@ from serving.limits import Limit
 from serving.search.graph import CutGraph
 from serving.search.problem import Goal, LeverPrice, Objective, Problem
 from serving.search.specialise import Specialised
+from training.export.leaves import write_mean
 from training.export.lightgbm import read_boosters
-from training.export.structures import write_design, write_mean, write_members
+from training.export.structures import write_design, write_members
 from training.export.writer import GraphWriter
 from training.structures import Floats
 
@@ -107,7 +108,7 @@ def plant_like(cells: int, seed: int, size: Size) -> Surrogate:
     for name, (level, spread) in OUTCOMES.items():
         y = level + spread * _surface(draw, Z, k)
         members = _train(Z[: size.rows], y[: size.rows] - level, size, seed)
-        outputs |= _write_outcome(writer, name, members, level, 0.8 * spread)
+        outputs |= _write_outcome(writer, Z.shape[1], name, members, level, 0.8 * spread)
     outputs |= _write_support(writer, size.members)
     graph = CutGraph(writer.to_bytes("surrogate", {FEATURES: ["n", size.features]}, outputs))
     rows = X[size.rows :].copy()
@@ -138,7 +139,7 @@ def eight_levers(cells: int, seed: int, size: Size) -> Surrogate:
     members = _train(Z[: size.rows], y[: size.rows] - 12450.0, size, seed)
     writer = GraphWriter()
     write_design(writer, size.features, ())
-    outputs = _write_outcome(writer, "energy_kwh_per_t", members, 12450.0, 100.0)
+    outputs = _write_outcome(writer, size.features, "energy_kwh_per_t", members, 12450.0, 100.0)
     outputs |= _write_support(writer, size.members)
     step = 100.0 * _BOX / _BOX_STEPS
     levers = tuple(
@@ -216,11 +217,11 @@ def _train(Z: Floats, y: Floats, size: Size, seed: int) -> list[lightgbm.Booster
 
 
 def _write_outcome(
-    writer: GraphWriter, name: str, members: Sequence[lightgbm.Booster], level: float, half: float
+    writer: GraphWriter, width: int, name: str, members: Sequence[lightgbm.Booster], level: float, half: float
 ) -> dict[str, list[int | str]]:
-    trees = write_members(read_boosters(list(members)), writer)
+    trees = write_members(writer, read_boosters(list(members)), width)
     lifted = writer.node("Add", trees, writer.constant(np.float64(level)), name=name + MEMBERS)
-    write_mean(writer, lifted, name=name)
+    write_mean(writer, lifted, len(members), name)
     writer.node("Sub", name, writer.constant(np.float64(half)), name=name + LOWER)
     writer.node("Add", name, writer.constant(np.float64(half)), name=name + UPPER)
     return {

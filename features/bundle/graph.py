@@ -9,6 +9,9 @@ FEATURES: Final = "features"
 """The one input: (n, d) float32."""
 DESIGN: Final = "design"
 """The design matrix (n, z) float64 inside the graph: what every estimator reads."""
+SIDES: Final = "sides"
+"""The design matrix as trees read it, (n, 4 z): as it is; missing as -inf; its negative; that, missing as -inf."""
+SIDES_PER_COLUMN: Final = 4
 SUPPORT: Final = "support"
 LOWER: Final = ".lower"
 UPPER: Final = ".upper"
@@ -35,11 +38,14 @@ OPERATORS: Final = frozenset(
         ("", "Max"),
         ("", "Min"),
         ("", "Mul"),
+        ("", "Neg"),
         ("", "ReduceL2"),
         ("", "ReduceMean"),
+        ("", "ReduceMin"),
         ("", "Relu"),
         ("", "Reshape"),
         ("", "Shape"),
+        ("", "Split"),
         ("", "Squeeze"),
         ("", "Sub"),
         ("", "Transpose"),
@@ -48,7 +54,8 @@ OPERATORS: Final = frozenset(
         (ML, "TreeEnsemble"),
     }
 )
-"""(domain, operator): what training writes and serving admits; no control flow, so no row can run for ever."""
+"""(domain, operator): what training writes, or once wrote, and serving admits; no control flow, so that no row can run
+for ever."""
 
 
 def output_names(manifest: Manifest) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ Rows = NDArray[np.float32]
 
 FEATURES = "features"
 _CUT = "{}@trees"
-_SEPARABLE = frozenset({"Cast", "Concat", "Gather", "Identity", "Slice", "Sub"})
+_SEPARABLE = frozenset({"Cast", "Concat", "Gather", "Identity", "IsNaN", "Neg", "Slice", "Sub", "Where"})
 """Operators that let no design column depend on two levers other than by their difference."""
 
 

@@ -6,6 +6,7 @@ grid indices that leads to it; a tree ensemble on the lever grid is the sum of t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import onnx
@@ -43,6 +44,18 @@ class Forest:
     column: Ints
     roots: Ints
     columns: int
+
+    @cached_property
+    def _by_feature(self) -> tuple[Ints, Ints]:
+        """Nodes (p,) ordered by the column that they read, and those columns in that order."""
+        order = np.argsort(self.feature, kind="stable")
+        return order, self.feature[order]
+
+    def reading(self, column: int) -> Ints:
+        """Return the inner nodes that compare ``column`` of Z."""
+        order, feature = self._by_feature
+        first, end = np.searchsorted(feature, [column, column + 1])
+        return order[first:end]
 
 
 @dataclass(frozen=True)
@@ -110,29 +123,30 @@ class Axes:
     """How the levers move the columns of Z on their grid.
 
     sizes (k,): grid values of each lever. columns: column of Z -> (its lever, its value (g,) at each grid index,
-    ascending). A column that is not named does not move.
+    all rising or all falling). A column that is not named does not move.
     """
 
     sizes: Indices
     columns: Mapping[int, tuple[int, Floats]]
 
     def __post_init__(self) -> None:
-        """Refuse columns that do not ascend: a threshold on them would be no interval of grid indices.
+        """Refuse columns that turn: a threshold on them would be no interval of grid indices.
 
         Raises:
             BundleForeignError: as said.
         """
         for column, (lever, values) in self.columns.items():
-            if len(values) != self.sizes[lever] or not bool((np.diff(values) > 0).all()):
+            steps = np.diff(values)
+            if len(values) != self.sizes[lever] or not bool((steps > 0).all() or (steps < 0).all()):
                 raise BundleForeignError(
-                    f"design column {column} does not rise with lever {lever} over its {self.sizes[lever]} grid"
+                    f"design column {column} does not rise or fall with lever {lever} over its {self.sizes[lever]} grid"
                     " values; the bundle was not exported by this house"
                 )
 
 
 def prune(forest: Forest, z: Floats, axes: Axes) -> Boxes:
     """Return what of ``forest`` the levers can reach around the context row ``z`` (columns of Z,)."""
-    lever_of, edge = _edges(forest, axes)
+    lever_of, edge, falls = _edges(forest, axes)
     x = z[forest.feature]
     goes_low = np.where(np.isnan(x), forest.nan_low, x <= forest.threshold)
     fixed_child = np.where(goes_low, forest.low_child, forest.high_child)
@@ -145,14 +159,16 @@ def prune(forest: Forest, z: Floats, axes: Axes) -> Boxes:
         fixed = fixed_child[node[~open_]], tree[~open_], low[:, ~open_], high[:, ~open_]
         at, of, box_low, box_high = node[open_], tree[open_], low[:, open_], high[:, open_]
         lever, cut, each = lever_of[at], edge[at], np.arange(len(at))
+        low_child, high_child, turned = forest.low_child[at], forest.high_child[at], falls[at]
+        first, last = np.where(turned, high_child, low_child), np.where(turned, low_child, high_child)
         below, above = box_high.copy(), box_low.copy()
         below[lever, each] = np.minimum(below[lever, each], cut)
         above[lever, each] = np.maximum(above[lever, each], cut)
         front = _join(
             [
                 fixed,
-                _alive((forest.low_child[at], of, box_low, below), lever),
-                _alive((forest.high_child[at], of, above, box_high), lever),
+                _alive((first, of, box_low, below), lever),
+                _alive((last, of, above, box_high), lever),
             ]
         )
         found.append(_pick(front, front[0] < 0))
@@ -181,15 +197,22 @@ def _alive(front: _Front, lever: Ints) -> _Front:
     return _pick(front, front[2][lever, each] < front[3][lever, each])
 
 
-def _edges(forest: Forest, axes: Axes) -> tuple[Ints, Indices]:
-    """Return for each node its lever (-1: none) and how many grid values of that lever go low."""
+def _edges(forest: Forest, axes: Axes) -> tuple[Ints, Indices, Bools]:
+    """Return for each node its lever (-1: none), how many of that lever's first grid values go one way, and which.
+
+    They go low where the column rises with the lever, and high where it falls.
+    """
     lever_of = np.full(len(forest.feature), -1, dtype=np.int64)
     edge = np.zeros(len(forest.feature), dtype=np.int16)
+    falls = np.zeros(len(forest.feature), dtype=np.bool_)
     for column, (lever, values) in axes.columns.items():
-        at = np.flatnonzero(forest.feature == column)
+        at = forest.reading(column)
         lever_of[at] = lever
-        edge[at] = np.searchsorted(values, forest.threshold[at], side="right")
-    return lever_of, edge
+        falling = bool(values[0] > values[-1])
+        falls[at] = falling
+        low = np.searchsorted(values[::-1] if falling else values, forest.threshold[at], side="right")
+        edge[at] = len(values) - low if falling else low
+    return lever_of, edge, falls
 
 
 def _boxes(forest: Forest, axes: Axes, leaves: _Front) -> Boxes:

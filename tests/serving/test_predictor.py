@@ -89,6 +89,15 @@ def test_every_answer_repeats_to_the_last_bit(original: Path) -> None:
         np.testing.assert_array_equal(values, second[name])
 
 
+def test_many_rows_are_answered_as_each_alone_to_the_last_bit(original: Path) -> None:
+    predictor, X = Predictor.open(original), rows(600, 5)
+    whole = predictor.predict(X)
+    for i in (0, 1, 255, 256, 257, 511, 599):
+        for name, values in predictor.predict(X[i : i + 1]).items():
+            np.testing.assert_array_equal(whole[name][i], values[0])
+    assert {len(values) for values in whole.values()} == {600}
+
+
 def test_no_rows_get_empty_answers_of_the_right_shape(original: Path) -> None:
     predictor = Predictor.open(original)
     some, none = predictor.predict(rows(2, 1)), predictor.predict(rows(2, 1)[:0])
@@ -249,7 +258,7 @@ def with_spoiled(values: Any, value: float) -> Any:
         (set_int("nodes_truenodeids", 1, 10**6), "not there"),
         (set_int("nodes_truenodeids", 1, -1), "circle|not there"),
         (set_int("nodes_falsenodeids", 1, 10**12), "not there"),
-        (set_int("nodes_featureids", 1, 48), "column that is not there"),
+        (set_int("nodes_featureids", 1, 4 * 48), "column that is not there"),
         (set_int("nodes_featureids", 1, -1), "column that is not there"),
         (set_int("leaf_targetids", 0, 1), "target"),
         (set_int("tree_roots", 0, 10**6), "root"),
@@ -262,6 +271,13 @@ def with_spoiled(values: Any, value: float) -> Any:
         (set_tensor("leaf_weights", lambda v: v.astype(np.float32)), "double"),
         (set_tensor("nodes_modes", lambda v: v + 4), "<="),
         (lambda model: attribute(tree_node(model), "tree_roots").ints.pop(), "parity rows"),
+        (lambda model: tree_node(model).input.__setitem__(0, "features"), "reads"),
+        (
+            lambda model: tree_node(model).attribute.append(
+                helper.make_attribute("nodes_missing_value_tracks_true", [1])
+            ),
+            "differ in length",
+        ),
         (
             lambda model: tree_node(model).attribute.remove(attribute(tree_node(model), "nodes_splits")),
             "lacks",
@@ -283,7 +299,7 @@ def add_loop(model: onnx.ModelProto) -> None:
 
 
 def smuggle_graph(model: onnx.ModelProto) -> None:
-    node = next(node for node in model.graph.node if node.op_type == "Identity")
+    node = next(node for node in model.graph.node if node.op_type == "Squeeze")
     node.attribute.append(helper.make_attribute("body", helper.make_graph([], "body", [], [])))
 
 

@@ -17,6 +17,8 @@ from tests.fakes.fitted import fitted
 from tests.fakes.fitted import rows as fitted_rows
 from tests.fakes.graphs import FakeOutcome, GraphWriter
 from training.export.graph import write_graph as write_export
+from training.export.structures import write_design, write_members
+from training.export.writer import GraphWriter as ExportWriter
 from training.structures import (
     Blend,
     Constant,
@@ -28,6 +30,7 @@ from training.structures import (
     Structure,
     Sum,
     Tree,
+    TreeEnsemble,
 )
 
 OUTPUTS = ("energy_kwh_per_t", "energy_kwh_per_t.lower", "energy_kwh_per_t.upper", "energy_kwh_per_t.members")
@@ -151,6 +154,37 @@ def test_every_comparison_on_the_threshold_itself(mode: int, column: int) -> Non
             assert np.array_equal(mine, full)
 
 
+@pytest.mark.parametrize("column", [1, forests.D + 1, 7])
+@pytest.mark.parametrize("heavy_left", [False, True])
+def test_an_exported_tree_on_the_thresholds_themselves(column: int, heavy_left: bool) -> None:
+    """The exporter turns a node whose left side is the heavier one: it then reads a column that falls."""
+    value = {1: 52.0, forests.D + 1: 2.0, 7: 0.25}[column]
+    below, above = np.array([1, -1]), np.array([-3, -2])
+    for nan_left in (False, True):
+        tree = Tree(
+            np.array([column, column]),
+            np.array([value, value - 1.0 if heavy_left else value + 1.0]),
+            np.array([nan_left, not nan_left]),
+            below if heavy_left else above,
+            above if heavy_left else below,
+            np.array([1.0, 2.0, 4.0]),
+        )
+        writer = ExportWriter()
+        write_design(writer, forests.D, forests.LEVERS)
+        trees = write_members(writer, TreeEnsemble(((tree,),), np.zeros(1)), forests.D + len(forests.LEVERS))
+        writer.node("Squeeze", trees, writer.constant([1]), name="energy_kwh_per_t")
+        model = writer.to_bytes("one", {"features": ["n", forests.D]}, {"energy_kwh_per_t": ["n"]})
+        for context in (0.25, np.nan):
+            row = np.zeros(forests.D, dtype=np.float32)
+            row[:3] = row[3:6] = forests.CURRENT
+            row[7] = context
+            cell = Specialised(CutGraph(model), row, [0, 1, 2], forests.WINDOW.grid(forests.CURRENT))
+            points = forests.grid_points(tuple(cell.sizes.tolist()))
+            mine = cell.evaluate(points, ("energy_kwh_per_t",))["energy_kwh_per_t"]
+            full = whole(model, cell.rows(points), ("energy_kwh_per_t",))["energy_kwh_per_t"]
+            assert np.array_equal(mine, full)
+
+
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None)
 def test_the_boxes_of_a_tree_tile_the_grid(seed: int) -> None:
@@ -162,7 +196,7 @@ def test_the_boxes_of_a_tree_tile_the_grid(seed: int) -> None:
     sizes = np.array([5, 7, 3], dtype=np.int16)
     moves = {
         forests.D + j: (j, np.linspace(-spread, spread, sizes[j]))
-        for j, spread in enumerate((0.05, 6.0, 40.0))
+        for j, spread in enumerate((0.05, -6.0, 40.0))
     }
     boxes = prune(read_forest([node]), draw.normal(size=forests.D + 3), Axes(sizes, moves))
     volume = np.prod((boxes.high - boxes.low).astype(np.int64), axis=0)

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,24 @@ from features.errors import ExportError, InputError
 from tests.fakes.fitted import MEMBERS, fitted, recipe, rows
 from training.confidence import Interval, Support, SupportView
 from training.export import Label, ParityPlan, write_bundle
-from training.export.confidence import write_interval, write_support
+from training.export.confidence import write_half_widths, write_support
 from training.export.edges import extremes, landmarks, plant
 from training.export.graph import answers, write_graph
 from training.export.lightgbm import read_boosters
 from training.export.parity import check_parity, run_graph
-from training.export.structures import write_design, write_members
+from training.export.structures import Members, write_design, write_members
 from training.export.writer import GraphWriter
 from training.fitted import FittedModel
 from training.structures import (
+    Blend,
+    CarbonIdentity,
     Constant,
+    EnergyIdentity,
     Floats,
+    Inputs,
+    Layer,
+    Linear,
+    Network,
     Structure,
     Sum,
     Tree,
@@ -53,7 +61,7 @@ def members_graph(structure: Structure, width: int) -> bytes:
     """A graph that answers the members of one structure on ``width`` features without levers."""
     writer = GraphWriter()
     write_design(writer, width, ())
-    writer.node("Identity", write_members(structure, writer), name="members")
+    writer.node("Identity", write_members(writer, structure, width), name="members")
     return writer.to_bytes("members", {FEATURES: ["n", width]}, {"members": ["n", structure.m]})
 
 
@@ -130,15 +138,118 @@ def test_the_graph_answers_a_hundred_thousand_rows_as_lightgbm_to_the_last_bit(
     np.testing.assert_array_equal(got, want)
 
 
-def test_single_rows_and_batches_get_the_same_answer() -> None:
+def test_a_row_gets_the_same_answer_alone_and_in_any_company_to_the_last_bit() -> None:
     model = fitted()
-    X = rows(300, seed=21)
+    X = rows(1000, seed=21)
     graph = write_graph(model, X.shape[1])
-    whole = run_graph(graph, X)
-    for i in range(0, 300, 37):
-        alone = run_graph(graph, X[i : i + 1])
-        for name, values in whole.items():
-            np.testing.assert_allclose(alone[name][0], values[i], rtol=1e-12, atol=1e-12)
+    alone = [run_graph(graph, X[i : i + 1]) for i in range(0, 64)]
+    for company in (2, 7, 32, 64, 1000):
+        for start in (0, 1):
+            whole = run_graph(graph, X[start : start + company])
+            for i in range(start, min(64, company)):
+                for name, values in whole.items():
+                    np.testing.assert_array_equal(values[i - start], alone[i][name][0])
+
+
+def test_the_mean_of_members_is_the_trained_one_to_the_last_bit() -> None:
+    model, X = fitted(), rows(200, seed=22)
+    got = run_graph(write_graph(model, X.shape[1]), X)
+    for name in ("energy_kwh_per_t", "net_anode_kg_per_t", "mean_voltage_v", "current_efficiency"):
+        np.testing.assert_array_equal(got[name], got[name + ".members"].mean(axis=1))
+
+
+def _drawn_network(draw: np.random.Generator, trunk: Network | None, members: int, hidden: int) -> Network:
+    """Six perceptrons on five columns: a head of its own on the layers of ``trunk``, or all of its own."""
+    if trunk is not None:
+        head = Layer(draw.normal(size=trunk.layers[-1].weight.shape), draw.normal(size=(6, 1)))
+        return replace(trunk, layers=(*trunk.layers[:-1], head), m=members)
+    widths = [7, *[4] * hidden, 1]
+    layers = tuple(
+        Layer(draw.normal(size=(6, into, out)), draw.normal(size=(6, out))) for into, out in pairwise(widths)
+    )
+    ends = np.sort(draw.normal(size=(2, 5)), axis=0)
+    return Network(Inputs(draw.normal(size=5), *ends), np.array([1, 3]), layers, members)
+
+
+def _alike_structures(draw: np.random.Generator) -> list[Structure]:
+    """Structures of two member counts whose parts agree in everything, in their weights, their inputs or nothing."""
+    first, second = (_drawn_network(draw, None, 3, hidden=1) for _ in range(2))
+    moved = Network(_drawn_network(draw, None, 3, 1).inputs, first.indicator, first.layers, 3)
+    heads = [_drawn_network(draw, trunk, 3, 1) for trunk in (first, second, first)]
+    plain = [_drawn_network(draw, None, 3, hidden=0) for _ in range(2)]
+    lines = [Linear(second.inputs, draw.normal(size=(m, 5)), draw.normal(size=m)) for m in (3, 3, 2)]
+    level = Constant(np.array([4.0, 5.0, 6.0]))
+    efficiency = Sum((level, lines[1]))
+    return [
+        Sum((lines[0], first)),
+        Sum((lines[0], moved)),
+        Sum((lines[0], heads[0], level)),
+        lines[2],
+        Blend((0.25, 0.75), (heads[1], Sum((lines[1], heads[2])))),
+        EnergyIdentity(Sum((lines[0], plain[0])), efficiency),
+        CarbonIdentity(efficiency, plain[1]),
+        _drawn_network(draw, None, 2, hidden=2),
+        efficiency,
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_alike_structures_side_by_side_are_what_each_is_alone(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    structures = _alike_structures(draw)
+    X = draw.normal(size=(90, 5)).astype(np.float32)
+    X[draw.random(X.shape) < 0.1] = np.nan
+    writer = GraphWriter()
+    write_design(writer, 5, ())
+    members = Members(writer, structures, 5)
+    outputs: dict[str, list[int | str]] = {}
+    for m in (3, 2):
+        which = [i for i, structure in enumerate(structures) if structure.m == m]
+        stack = members.stack([structures[i] for i in which])
+        joined = writer.node("Reshape", stack, writer.constant([-1, m]))
+        writer.split(joined, [f"members_{i}" for i in which])
+        outputs |= {f"members_{i}": ["n", m] for i in which}
+    writer.node("Identity", members.means(structures), name="means")
+    got = run_graph(writer.to_bytes("alike", {FEATURES: ["n", 5]}, {**outputs, "means": [9, "n"]}), X)
+    for i, structure in enumerate(structures):
+        want = structure.members(X.astype(np.float64))
+        np.testing.assert_allclose(got[f"members_{i}"], want, rtol=1e-12, atol=1e-12)
+        alone = run_graph(members_graph(structure, 5), X)["members"]
+        np.testing.assert_array_equal(got[f"members_{i}"], alone)
+        np.testing.assert_array_equal(got["means"][i], alone.mean(axis=1))
+
+
+def test_the_heavier_branch_of_every_exported_node_lies_beside_it() -> None:
+    model = onnx.load_model_from_string(write_graph(fitted(), len(recipe().names)))
+    turned = 0
+    for node in (node for node in model.graph.node if node.op_type == "TreeEnsemble"):
+        held = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+        assert "nodes_missing_value_tracks_true" not in held
+        leaves = {"true": list(held["nodes_trueleafs"]), "false": list(held["nodes_falseleafs"])}
+        for at in range(len(leaves["true"]) - 1, -1, -1):
+            for side, counts in leaves.items():
+                if not counts[at]:
+                    child = held[f"nodes_{side}nodeids"][at]
+                    counts[at] = leaves["true"][child] + leaves["false"][child]
+            assert leaves["false"][at] >= leaves["true"][at]
+        turned += sum(column >= 2 * 48 for column in held["nodes_featureids"])
+    assert turned > 100
+
+
+def test_a_threshold_at_the_end_of_the_doubles_is_exported_too() -> None:
+    ends = np.finfo(np.float64).max * np.array([1.0, -1.0, 1.0])
+    tree = Tree(
+        np.zeros(3, dtype=np.int64),
+        ends,
+        np.array([True, False, True]),
+        np.array([1, 2, -1]),
+        np.array([-4, -3, -2]),
+        np.array([1.0, 2.0, 3.0, 4.0]),
+    )
+    ensemble = TreeEnsemble(((tree,),), np.zeros(1))
+    X = np.array([[0.0], [np.nan], [np.inf], [-np.inf], [LARGE], [-LARGE]], dtype=np.float32)
+    got = run_graph(members_graph(ensemble, 1), X)["members"]
+    np.testing.assert_array_equal(got, ensemble.members(X.astype(np.float64)))
 
 
 @pytest.mark.parametrize(
@@ -239,17 +350,11 @@ def test_the_interval_knows_the_regime(age: float) -> None:
     interval = Interval(Constant(np.array([2.0, 4.0])), 1.0, {"young": 3.0, "mature": 0.5}, 1, 120.0, 0.9)
     writer = GraphWriter()
     write_design(writer, 2, ())
-    writer.node("Identity", _rows_of(writer, 10.0), name="o")
-    write_interval(writer, interval, "o")
+    members = Members(writer, [interval.scale], 2)
+    writer.node("Identity", write_half_widths(writer, [interval], members), name="half_width")
     X = np.array([[7.0, age]], dtype=np.float32)
-    got = run_graph(writer.to_bytes("i", {FEATURES: ["n", 2]}, {"o.lower": ["n"], "o.upper": ["n"]}), X)
-    half_width = 1.5 if age >= 120 else 9.0
-    assert (got["o.lower"][0], got["o.upper"][0]) == (10.0 - half_width, 10.0 + half_width)
-
-
-def _rows_of(writer: GraphWriter, value: float) -> str:
-    members = write_members(Constant(np.array([value])), writer)
-    return writer.node("Squeeze", members, writer.constant([1]))
+    got = run_graph(writer.to_bytes("i", {FEATURES: ["n", 2]}, {"half_width": [1, "n"]}), X)
+    assert got["half_width"].tolist() == [[1.5 if age >= 120 else 9.0]]
 
 
 def test_support_is_the_lowest_view_flat_beyond_its_table_and_whole_on_a_prototype() -> None:

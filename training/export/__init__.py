@@ -1,6 +1,7 @@
 """Fitted model in, bundle out: one exact graph, the rows that prove it, the manifest and the card.
 
-structures, trees, confidence   what a model is made of, as graph nodes (writer)
+terms, structures               what structures share is one term, and alike terms stand side by side
+leaves, trees, confidence       what a model is made of, as graph nodes (writer)
 graph                           the whole graph, and what it must answer
 edges, parity                   rows planted on thresholds; the graph compared with the trained estimators
 contents, card, write           manifest, model card, and the directory that appears whole or not at all

@@ -1,31 +1,18 @@
-"""Structures as graph nodes, each written in the order of operations that ``training.structures`` computes in."""
+"""The members of many structures as graph nodes, each distinct term once and alike terms side by side."""
 
-from functools import singledispatch
+from collections.abc import Hashable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from onnx import TensorProto
 
 from features.bundle.graph import DESIGN, FEATURES
 from features.design import LeverColumns
-from training.export.trees import write_trees
+from training.export.leaves import kind, stacked, write_leaves, write_mean
+from training.export.terms import Leaf, Step, Terms
 from training.export.writer import GraphWriter
-from training.structures import (
-    CARBON_KG_PER_T,
-    EFFICIENCY_FLOOR,
-    ENERGY_KWH_V_PER_T,
-    Blend,
-    CarbonIdentity,
-    Constant,
-    EnergyIdentity,
-    Inputs,
-    Linear,
-    Network,
-    Structure,
-    Sum,
-    TreeEnsemble,
-)
-
-_ROWS = [-1]
+from training.structures import Structure
 
 
 def write_design(writer: GraphWriter, width: int, levers: LeverColumns) -> str:
@@ -40,98 +27,86 @@ def write_design(writer: GraphWriter, width: int, levers: LeverColumns) -> str:
     return writer.node("Concat", wide, writer.node("Sub", lever, reference), axis=1, name=DESIGN)
 
 
-def write_mean(writer: GraphWriter, members: str, name: str = "") -> str:
-    """Return the name of the mean (n,) over ``members`` (n, m)."""
-    return writer.node("ReduceMean", members, writer.constant([1]), keepdims=0, name=name)
+def write_members(writer: GraphWriter, structure: Structure, width: int) -> str:
+    """Return the name of one structure's members (n, m), on a design matrix of ``width`` columns."""
+    stack = Members(writer, [structure], width).stack([structure])
+    return writer.node("Squeeze", stack, writer.constant([0]))
 
 
-@singledispatch
-def write_members(structure: Structure, writer: GraphWriter) -> str:
-    """Return the name of ``structure``'s members (n, m) on the design matrix.
+class _Place(NamedTuple):
+    """Slice ``at`` of the stack (size, n, ...) called ``stack``."""
 
-    Raises:
-        TypeError: a structure that this exporter does not know.
-    """
-    raise TypeError(f"a {type(structure).__name__} cannot be exported; teach training.export.structures")
+    stack: str
+    size: int
+    at: int
 
 
-@write_members.register
-def _(structure: Constant, writer: GraphWriter) -> str:
-    rows = writer.node("Shape", DESIGN, start=0, end=1)
-    shape = writer.node("Concat", rows, writer.constant([structure.m]), axis=0)
-    return writer.node("Expand", writer.constant(structure.values[None, :]), shape)
+class Members:
+    """The members of structures, written as stacks (s, n, m): one slice a term, one node for many terms."""
 
+    def __init__(self, writer: GraphWriter, structures: Sequence[Structure], width: int) -> None:
+        """Write all that ``structures`` need, on a design matrix of ``width`` columns.
 
-@write_members.register
-def _(structure: Linear, writer: GraphWriter) -> str:
-    # (m, z) coefficients stand with their columns first, the way the reference's transposed view multiplies.
-    product = writer.node("MatMul", _read(writer, structure.inputs), writer.constant(structure.coef.T))
-    return writer.node("Add", product, writer.constant(structure.intercept))
+        Raises:
+            TypeError: a structure that this exporter does not know.
+        """
+        self._writer = writer
+        self._terms: dict[int, Terms] = {}
+        self._places: dict[tuple[int, int], _Place] = {}
+        for structure in structures:
+            self._terms.setdefault(structure.m, Terms()).add(structure)
+        for m, terms in self._terms.items():
+            self._write(m, terms, width)
 
+    def stack(self, structures: Sequence[Structure]) -> str:
+        """Return the name of the members (s, n, m) of ``structures``, which have the same m."""
+        return self._side_by_side([self._place(structure) for structure in structures])
 
-@write_members.register
-def _(structure: TreeEnsemble, writer: GraphWriter) -> str:
-    return write_trees(writer, structure, DESIGN)
+    def means(self, structures: Sequence[Structure]) -> str:
+        """Return the name of the predictions (s, n) of ``structures``: means over members."""
+        places: dict[int, _Place] = {}
+        for m in dict.fromkeys(structure.m for structure in structures):
+            which = [i for i, structure in enumerate(structures) if structure.m == m]
+            mean = write_mean(self._writer, self.stack([structures[i] for i in which]), m)
+            places |= {i: _Place(mean, len(which), at) for at, i in enumerate(which)}
+        return self._side_by_side([places[i] for i in range(len(structures))])
 
+    def _place(self, structure: Structure) -> _Place:
+        return self._places[structure.m, self._terms[structure.m].add(structure)]
 
-@write_members.register
-def _(structure: Network, writer: GraphWriter) -> str:
-    hidden = _read(writer, structure.inputs)
-    if len(structure.indicator):
-        missing = writer.node(
-            "Gather", writer.node("IsNaN", DESIGN), writer.constant(structure.indicator), axis=1
+    def _write(self, m: int, terms: Terms, width: int) -> None:
+        leaves: dict[Hashable, list[tuple[int, Leaf]]] = {}
+        for number, leaf in terms.leaves():
+            leaves.setdefault(kind(leaf), []).append((number, leaf))
+        for alike in leaves.values():
+            self._put(
+                m, [at for at, _ in alike], write_leaves(self._writer, [leaf for _, leaf in alike], width)
+            )
+        for steps in terms.alike():
+            self._put(m, [at for at, _ in steps], self._step(m, terms, [step for _, step in steps]))
+
+    def _put(self, m: int, numbers: Sequence[int], stack: str) -> None:
+        self._places |= {(m, at): _Place(stack, len(numbers), i) for i, at in enumerate(numbers)}
+
+    def _step(self, m: int, terms: Terms, steps: Sequence[Step]) -> str:
+        """Return the stack of alike ``steps``."""
+        left, right = (
+            self._operands(m, terms, [getattr(step, side) for step in steps]) for side in ("left", "right")
         )
-        hidden = writer.node("Concat", hidden, writer.node("Cast", missing, to=TensorProto.DOUBLE), axis=1)
-    for i, layer in enumerate(structure.layers):
-        product = writer.node("MatMul", hidden, writer.constant(layer.weight))
-        hidden = writer.node("Add", product, writer.constant(layer.bias[:, None, :]))
-        if i < len(structure.layers) - 1:
-            hidden = writer.node("Relu", hidden)
-    groups = writer.constant([structure.m, structure.k // structure.m, -1])  # (k, n, 1) to (m, k / m, n)
-    grouped = writer.node("Reshape", hidden, groups)
-    mean = writer.node("ReduceMean", grouped, writer.constant([1]), keepdims=0)
-    return writer.node("Transpose", mean, perm=[1, 0])
+        return self._writer.node(steps[0].operator, left, right)
 
+    def _operands(self, m: int, terms: Terms, numbers: Sequence[int]) -> str:
+        values = [terms[at] for at in numbers]
+        if all(isinstance(value, float) for value in values):
+            return stacked(self._writer, [np.full((1, 1), value) for value in values])
+        return self._side_by_side([self._places[m, at] for at in numbers])
 
-@write_members.register
-def _(structure: Sum, writer: GraphWriter) -> str:
-    total, *rest = (write_members(part, writer) for part in structure.parts)
-    for part in rest:
-        total = writer.node("Add", total, part)
-    return total
-
-
-@write_members.register
-def _(structure: Blend, writer: GraphWriter) -> str:
-    total, *rest = (
-        writer.node("Mul", writer.constant(np.float64(weight)), write_members(part, writer))
-        for weight, part in zip(structure.weights, structure.parts, strict=True)
-    )
-    for part in rest:
-        total = writer.node("Add", total, part)
-    return total
-
-
-@write_members.register
-def _(structure: EnergyIdentity, writer: GraphWriter) -> str:
-    scale = writer.constant(np.float64(ENERGY_KWH_V_PER_T))
-    voltage = writer.node("Mul", scale, write_members(structure.voltage, writer))
-    return writer.node("Div", voltage, _efficiency(writer, structure.current_efficiency))
-
-
-@write_members.register
-def _(structure: CarbonIdentity, writer: GraphWriter) -> str:
-    scale = writer.constant(np.float64(CARBON_KG_PER_T))
-    electrolytic = writer.node("Div", scale, _efficiency(writer, structure.current_efficiency))
-    return writer.node("Add", electrolytic, write_members(structure.remainder, writer))
-
-
-def _efficiency(writer: GraphWriter, structure: Structure) -> str:
-    return writer.node("Max", write_members(structure, writer), writer.constant(np.float64(EFFICIENCY_FLOOR)))
-
-
-def _read(writer: GraphWriter, inputs: Inputs) -> str:
-    """Return the name of the design matrix filled and clipped."""
-    filled = writer.node("Where", writer.node("IsNaN", DESIGN), writer.constant(inputs.fill), DESIGN)
-    raised = writer.node("Max", filled, writer.constant(inputs.low))
-    return writer.node("Min", raised, writer.constant(inputs.high))
+    def _side_by_side(self, places: Sequence[_Place]) -> str:
+        """Return the stack of ``places`` in order."""
+        sizes = {place.stack: place.size for place in places}
+        first = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
+        at = [first[place.stack] + place.at for place in places]
+        whole = next(iter(sizes)) if len(sizes) == 1 else self._writer.node("Concat", *sizes, axis=0)
+        if at == list(range(sum(sizes.values()))):
+            return whole
+        return self._writer.node("Gather", whole, self._writer.constant(at), axis=0)

@@ -66,6 +66,11 @@ class GraphWriter:
             self._nodes.append(node)
         return self._filed[key]
 
+    def split(self, value: str, names: Sequence[str]) -> None:
+        """Cut ``value`` along its first axis into equal parts called ``names``."""
+        node = helper.make_node("Split", [value], names, axis=0, num_outputs=len(names))
+        self._nodes.append(node)
+
     def to_bytes(
         self,
         graph_name: str,
