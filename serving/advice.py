@@ -15,7 +15,7 @@ from features.setpoints import OperatingWindow
 from features.signals import SIGNALS
 from features.stages import Stage
 from serving.context import Context
-from serving.guard import PRACTICE, error_reason, pin_reasons
+from serving.guard import PRACTICE, error_reason, outside, pin_reasons
 from serving.limits import Limit
 from serving.reasons import reason
 from serving.savings import Pricing, cost_saving, in_one_horizon, saving
@@ -241,16 +241,12 @@ class Author:
 
     def _outside(self, today: Outputs) -> Iterator[Reason]:
         """Say of each limited outcome that already stands outside its window that it does."""
-        for limit in self.limits:
-            if (
-                limit.outcome in today
-                and not limit.low <= (now := float(today[limit.outcome][0])) <= limit.high
-            ):
-                meant = OUTCOMES[limit.outcome]
-                words, words_zh = _window_words(limit)
-                evidence: dict[str, float | str | None] = {"outcome": meant.meaning, "unit": meant.unit}
-                evidence |= {"predicted": _rounded(now), "window": words}
-                yield reason("outside_window", evidence, outcome=meant.meaning_zh, window=words_zh)
+        for limit in outside(today, self.limits):
+            meant = OUTCOMES[limit.outcome]
+            words, words_zh = _window_words(limit)
+            evidence: dict[str, float | str | None] = {"outcome": meant.meaning, "unit": meant.unit}
+            evidence |= {"predicted": _rounded(today[limit.outcome][0]), "window": words}
+            yield reason("outside_window", evidence, outcome=meant.meaning_zh, window=words_zh)
 
     def _about(self, limit: Limit, outputs: Outputs) -> Reason:
         """Say where a limited outcome stands and goes."""

@@ -146,6 +146,15 @@ def standing(outputs: Outputs, manifest: Manifest, settings: GuardSettings) -> l
     return found
 
 
+def outside(outputs: Outputs, limits: Iterable[Limit]) -> tuple[Limit, ...]:
+    """Return the windows that the predictions for today's setting (row 0 of ``outputs``) lie outside of."""
+    return tuple(
+        limit
+        for limit in limits
+        if limit.outcome in outputs and not limit.low <= float(outputs[limit.outcome][0]) <= limit.high
+    )
+
+
 def support_threshold(manifest: Manifest, settings: GuardSettings) -> float:
     """Return the least support score that advice needs."""
     return manifest.support.threshold if settings.support is None else settings.support

@@ -27,6 +27,7 @@ from serving.guard import (
     Break,
     GuardSettings,
     feature_value,
+    outside,
     pinned,
     screen,
     standing,
@@ -203,6 +204,13 @@ class Advisor:
             return author.move(context, cell.current, judged)
         return author.hold(context, cell.current, cell.today, judged.held)
 
+    def outside(self, context: Context) -> bool:
+        """Say whether the cell is predicted outside a window at today's setting; no search, so it is cheap to ask daily."""
+        if screen(context, self.manifest, self.settings.guard):
+            return False
+        today = widened(self._bundle.predict(self._held_row(context)[None, :]), context.widening)
+        return bool(outside(today, self.settings.guard.limits))
+
     def judge(self, context: Context, levers: Mapping[str, float]) -> tuple[Judged, list[Break]]:
         """Return a person's own setting, ``levers`` of every lever on offer, with its days, and what it breaks.
 
@@ -274,12 +282,17 @@ class Advisor:
         point = cell.surrogate.points(np.asarray(target, dtype=np.float64)[None, :])[0]
         return self._at(cell, self._problem(cell, 0.0), point)
 
-    def _cell(self, context: Context) -> Cell:
+    def _held_row(self, context: Context) -> Rows:
+        """Return the cell's row (d,) with every lever where it stands."""
         if context.row is None:
             raise InputError(f"cell {context.cell_id} has no row; there is nothing to search")
         row = context.row.copy()
         for column, reference in self.manifest.lever_columns:
             row[column] = row[reference]
+        return row
+
+    def _cell(self, context: Context) -> Cell:
+        row = self._held_row(context)
         current = np.array([_exact(row[at]) for at in self._references])
         window = self._window(context)
         surrogate = Specialised(self._graph, row, self._columns.tolist(), self._grid(window, current))

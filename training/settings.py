@@ -111,7 +111,7 @@ class TrainSettings:
     coverage: float = 0.9
     mature_from_d: float = 120.0
     bootstrap_block_d: int = 14
-    support_threshold: float = 0.02
+    support_threshold: float = 0.01
     trials: int = 12
     cell_folds: int = 3
     workers: int = 2

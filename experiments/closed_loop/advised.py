@@ -14,8 +14,7 @@ from experiments.simulator.operators import LEVERS
 from experiments.simulator.potline import Potline
 from features.relations import Array
 from features.setpoints import OperatingWindow
-from serving.predictor import Predictor
-from serving.recommend import AdviceSettings, recommend
+from serving.recommend import Advisor
 from serving.schemas import Estimate, Recommendation
 
 RETURNED: Final = ("alf3_dose_kg_d", "tap_target_kg")
@@ -32,16 +31,15 @@ class Advised:
     """Applies ``serving.recommend`` to every cell, every round.
 
     A move is followed along its path and held for the horizon, the operators carry on with every lever that was not
-    moved; a hold leaves standing what stands, unless the cell stands outside a window: then it is its operators' again, to
-    bring back. A cell that is abstained on is asked about again the next day; where nothing can be said for
+    moved; a hold leaves standing what stands. A cell that comes to stand outside a window is its operators' again, to
+    bring back; it is looked at every day, as a service is asked every day. A cell that is abstained on is asked about again the next day; where nothing can be said for
     ``patience_d`` days in a row, what stood is its operators' again.
 
     Attributes:
-        predictor: the bundle. settings: of the advice. returned: see ``RETURNED``. patience_d: see above.
+        advisor: the bundle and the settings of its advice. returned: see ``RETURNED``. patience_d: see above.
     """
 
-    predictor: Predictor
-    settings: AdviceSettings
+    advisor: Advisor
     returned: tuple[str, ...] = RETURNED
     patience_d: int = 7
 
@@ -52,8 +50,9 @@ class Advised:
     def plan(self, plant: Potline, watch: Watch, due: Bools, in_hand: Array, days: int) -> Plan:
         """Return what is recommended today."""
         asked = np.flatnonzero(due)
-        contexts = watch.contexts() if asked.size else []
-        advice = list(recommend(self.predictor, [contexts[cell] for cell in asked], self.settings))
+        watched = np.flatnonzero(~due & np.isfinite(in_hand).any(axis=1))
+        contexts = watch.contexts() if asked.size or watched.size else []
+        advice = [self.advisor.advise(contexts[cell]) for cell in asked]
         back = [LEVERS.index(name) for name in self.returned]
         unmoved = in_hand.copy()
         unmoved[:, back] = np.nan
@@ -69,7 +68,9 @@ class Advised:
             outside = any(why.code == "outside_window" for why in one.reasons)
             if self._silent[cell] >= self.patience_d or code in _FOR_LONG or outside:
                 settings[:, cell] = np.nan
-        return Plan(settings, unmoved, _promise(advice, asked, plant.cells), again)
+        given_back = np.zeros(plant.cells, dtype=bool)
+        given_back[watched] = [self.advisor.outside(contexts[cell]) for cell in watched]
+        return Plan(settings, unmoved, _promise(advice, asked, plant.cells), again, given_back)
 
 
 def _follow(advice: Recommendation, settings: Array) -> None:

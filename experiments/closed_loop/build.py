@@ -17,7 +17,7 @@ from features.setpoints import OperatingWindow
 from serving.guard import GuardSettings
 from serving.limits import DEFAULT_LIMITS, Limit
 from serving.predictor import Predictor
-from serving.recommend import AdviceSettings
+from serving.recommend import AdviceSettings, Advisor
 from serving.search.study import SearchSettings
 
 _ADVICE: Final = ("confidence", "least_saving", "lever_tolerance", "alf3_saving_share", "hold_days")
@@ -98,7 +98,7 @@ class Workbench:
             search=SearchSettings(**search),
         )
         back = RETURNED if returned is None else tuple(returned)
-        return Advised(self.predictor, settings, back, patience_d)
+        return Advised(Advisor(self.predictor, settings), back, patience_d)
 
 
 def _limits(told: Mapping[str, Mapping[str, Any]]) -> tuple[Limit, ...]:

@@ -218,6 +218,8 @@ class _Hand:
         self.plans[:, asked] = plan.settings[:, asked]
         self.at[asked] = 0
         self.due = plan.ask_again & asked
+        if plan.given_back is not None:
+            self.plans[:, plan.given_back & ~asked] = np.nan
 
     def pass_day(self, running: Bools) -> None:
         """A day is over; cells that stand still are nobody's."""

@@ -58,6 +58,8 @@ class Plan:
     promise: Promise
     ask_again: NDArray[np.bool_]
     """(c,) cells to be asked about again tomorrow, because today nothing could be said of them."""
+    given_back: NDArray[np.bool_] | None = None
+    """(c,) cells, not asked about today, whose standing moves are their operators' again; None = none."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit.

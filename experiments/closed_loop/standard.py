@@ -18,6 +18,7 @@ def standard(
         metric="cost_per_t",
         reference="operators",
         ceiling="oracle",
+        safety="hold",
         seeds=seeds,
         lines=(LineSpec(preset, LineSettings(preset=preset, cells=cells, days=days)),),
         arms=(

@@ -35,7 +35,7 @@ LEVELS: Mapping[str, float] = {
     "mean_voltage_v": 3.95,
     "current_efficiency": 0.94,
     "mean_bath_temperature_c": 952.0,
-    "mean_superheat_c": 12.5,
+    "mean_superheat_c": 13.25,
     "mean_noise_mv": 15.0,
 }
 UNITS = ("kWh/t", "kg/t", "V", "fraction", "degC", "degC", "mV")

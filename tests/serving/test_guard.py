@@ -190,9 +190,9 @@ def test_hard_bounds_are_checked_and_a_cell_outside_may_come_back(plain: FakeBun
 @pytest.mark.parametrize(
     ("changed", "broken"),
     [
-        ({"mean_superheat_c": [12.0, 12.0, 8.0]}, "mean_superheat_c.low"),
-        ({"mean_superheat_c": [12.0, 16.0, 12.0]}, "mean_superheat_c.high"),
-        ({"mean_superheat_c__lower": [8.5, 8.5, 6.5]}, "mean_superheat_c.hard_low"),
+        ({"mean_superheat_c": [13.0, 13.0, 9.0]}, "mean_superheat_c.low"),
+        ({"mean_superheat_c": [13.0, 17.0, 13.0]}, "mean_superheat_c.high"),
+        ({"mean_superheat_c__lower": [9.5, 9.5, 7.5]}, "mean_superheat_c.hard_low"),
         ({"mean_bath_temperature_c__upper": [960.0, 960.0, 976.0]}, "mean_bath_temperature_c.hard_high"),
         ({"mean_noise_mv": [15.0, 15.0, np.nan]}, "mean_noise_mv.high"),
         ({"mean_noise_mv": [30.0, 30.0, 30.2]}, "mean_noise_mv.high"),
@@ -218,7 +218,7 @@ def test_the_superheat_window_is_the_fields_moved_by_what_two_equations_differ()
     bath = Bath(excess_alf3=11.0, al2o3=2.5, caf2=5.0, lif=2.0, mgf2=0.5, kf=1.5)
     apart = float(liquidus_lithium_potassium_2014(bath) - liquidus_solheim_1996(bath))
     assert 2.0 < apart < 5.0
-    assert limit.low - 6.0 == limit.high - 12.0 == limit.hard_low - 4.0 == limit.hard_high - 15.0 == 3.5
+    assert limit.low - 6.0 == limit.high - 12.0 == limit.hard_low - 4.0 == limit.hard_high - 15.0 == 4.25
 
 
 def test_limits_and_settings_refuse_nonsense() -> None:

@@ -84,8 +84,8 @@ def test_the_planted_optimum_is_recommended(saving: FakeBundle) -> None:
     assert found.saving.cost_per_t.mean == pytest.approx(60.5, abs=0.2)
     assert found.saving.currency == "CNY"
     assert "balance" in found.binding
-    assert found.expected["mean_superheat_c"].current == pytest.approx(12.5)
-    assert found.expected["mean_superheat_c"].recommended == pytest.approx(10.7)
+    assert found.expected["mean_superheat_c"].current == pytest.approx(13.25)
+    assert found.expected["mean_superheat_c"].recommended == pytest.approx(11.45)
     assert found.expected["energy_kwh_per_t"].unit == "kWh/t"
     assert found.support is not None
     assert found.support.threshold == 0.05
@@ -121,13 +121,13 @@ def test_a_target_beyond_a_day_comes_as_a_path(saving: FakeBundle) -> None:
 
 
 def test_superheat_stops_the_move(saving: FakeBundle) -> None:
-    """12.5 degC and 50 degC/V: the margin of 0.25 above 9.5 leaves 54 mV, from 11 only 24."""
+    """13.25 degC and 50 degC/V: the margin of 0.25 above 10.25 leaves 54 mV, from 11.75 only 24."""
     tight = bundle(
         {
             "energy_kwh_per_t": {"set_voltage_v": [slope(3000.0)]},
             "mean_superheat_c": {"set_voltage_v": [slope(50.0)]},
         },
-        levels={"mean_superheat_c": 11.0},
+        levels={"mean_superheat_c": 11.75},
     )
     found = advise(tight)
     assert moves(found) == {"set_voltage_v": -0.024}
@@ -149,7 +149,7 @@ def test_a_wide_interval_stops_the_move_at_the_hard_edge() -> None:
 
 
 def test_a_cell_already_outside_moves_only_toward_its_window() -> None:
-    """Superheat 8 is below 9.5: saving energy by lower voltage is not offered, however much it saves."""
+    """Superheat 8 is below 10.25: saving energy by lower voltage is not offered, however much it saves."""
     cold = bundle(
         {
             "energy_kwh_per_t": {"set_voltage_v": [slope(3000.0)], "alf3_dose_kg_d": [valley(-3.0, 2.0)]},
@@ -173,7 +173,7 @@ def test_no_gain_is_hold() -> None:
 
 
 def test_a_held_cell_outside_its_window_is_given_back() -> None:
-    """Superheat 8 is below 9.5 and only a costly move would raise it: whoever asks must know that the cell is cold."""
+    """Superheat 8 is below 10.25 and only a costly move would raise it: whoever asks must know that the cell is cold."""
     cold = advise(
         bundle(
             {
@@ -185,7 +185,7 @@ def test_a_held_cell_outside_its_window_is_given_back() -> None:
     )
     assert (cold.status, codes(cold)) == ("hold", ["no_gain", "outside_window"])
     assert cold.reasons[1].text.startswith(
-        "mean superheat is predicted at 8.0 degC, outside its window of 9.5 to 15.5"
+        "mean superheat is predicted at 8.0 degC, outside its window of 10.25 to 16.25"
     )
 
 
@@ -355,7 +355,7 @@ def test_every_recommendation_is_safe(seed: int) -> None:
     """Whatever the model says: bounds, windows, steps, joint limits, groups, predicted windows, lower bound."""
     draw = np.random.default_rng(seed)
     levels = {
-        "mean_superheat_c": draw.uniform(7.5, 17.5),
+        "mean_superheat_c": draw.uniform(8, 18),
         "mean_noise_mv": draw.uniform(10, 32),
         "mean_bath_temperature_c": draw.uniform(938, 968),
     }
@@ -381,7 +381,7 @@ def test_every_recommendation_is_safe(seed: int) -> None:
         before = now
     assert before.tolist() == [lever.recommended for lever in found.levers]
     windows = {
-        "mean_superheat_c": (9.75, 15.25),
+        "mean_superheat_c": (10.5, 16.0),
         "mean_noise_mv": (-np.inf, 24.5),
         "mean_bath_temperature_c": (941, 964),
     }
