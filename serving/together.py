@@ -55,7 +55,7 @@ def groups(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
 
 def serve(link: socket.socket, worker: Together, slate: Slate) -> None:
     """Answer what lies on ``link`` until the other end closes it; what is on the ``slate`` is passed over."""
-    pairs = Pairing(worker, link)
+    runs = Runs(worker, link)
     for frames in lying(link):
         for group in groups(frames):
             slate.begin(group[-1].ticket)
@@ -63,10 +63,10 @@ def serve(link: socket.socket, worker: Together, slate: Slate) -> None:
             if len(wanted) == 1:
                 link.sendall(worker.answer(wanted[0]))
             elif wanted:
-                pairs.answer(wanted)
+                runs.answer(wanted)
 
 
-class Pairing:
+class Runs:
     """One worker's runs together, watched."""
 
     def __init__(self, worker: Together, link: socket.socket) -> None:

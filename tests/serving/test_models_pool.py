@@ -168,6 +168,25 @@ def test_what_waits_behind_a_hung_request_without_a_sibling_is_told_by_its_deadl
     asyncio.run(with_pool(circle, settings, act))
 
 
+def test_what_is_still_inside_when_patience_ends_is_told(tmp_path: Path) -> None:
+    circle = hanging_bundle(bundle(), tmp_path / "circle", SPLIT)
+
+    async def act(pool: Pool, replaced: list[str]) -> None:
+        bent = in_the_circle(calm(1, 1), manifest().feature_names, SPLIT).tobytes()
+        hung = asyncio.ensure_future(pool.ask(Kind.ROWS, bent))
+        await begun(pool)
+        behind = [asyncio.ensure_future(pool.ask(Kind.ROWS, calm(1, i).tobytes())) for i in range(20)]
+        await asyncio.sleep(0)
+        await pool.close(0.0)
+        for asked in (hung, *behind):
+            with pytest.raises(RefusedError) as found:
+                await asked
+            assert found.value.status == 503
+        assert not replaced
+
+    asyncio.run(with_pool(circle, PoolSettings(command=COMMAND), act))
+
+
 def test_a_worker_holds_many_small_requests_or_two_large_ones() -> None:
     async def act() -> None:
         def held(size: int, depth: int) -> int:

@@ -22,7 +22,7 @@ from serving.models.wire import ALONE, WANT_RAW, Frame, Kind, Unpacker, pack
 from serving.protocol.call import Signature
 from serving.protocol.messages import message
 from serving.refusals import RefusedError
-from serving.together import MOST, Pairing, groups
+from serving.together import MOST, Runs, groups
 from serving.worker import Worker, open_worker
 from tests.fakes import dying, hanging
 from tests.fakes.plant_bundle import WIDTH, bundle, manifest, rows
@@ -195,11 +195,11 @@ def test_what_is_slow_together_is_answered_alone_and_each_once() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         slow = Slow(hung=2)
-        pairing = Pairing(slow, theirs)
+        runs = Runs(slow, theirs)
         frames = [frame(i, Kind.ROWS, b"") for i in (1, 2, 3)]
 
         async def act() -> list[Frame]:
-            answering = asyncio.create_task(asyncio.to_thread(pairing.answer, frames))
+            answering = asyncio.create_task(asyncio.to_thread(runs.answer, frames))
             unpacker, found = Unpacker(), list[Frame]()
             while len(found) < 2:
                 found += unpacker.feed(await asyncio.to_thread(ours.recv, 4096))
