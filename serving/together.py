@@ -31,6 +31,10 @@ class Together(Answering, Protocol):
     """What can answer several requests by one run of the model."""
 
     @property
+    def most(self) -> int:
+        """Bytes of requests that may be answered together; 0 where a row's answer is not the same in company."""
+
+    @property
     def patience_s(self) -> float:
         """Seconds within which :data:`MOST` bytes of requests are answered by far."""
 
@@ -38,17 +42,17 @@ class Together(Answering, Protocol):
         """Return the answering frame of each, the same to the last bit as of :meth:`answer`."""
 
 
-def groups(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
-    """Yield ``frames`` in their order, those together that may be answered together."""
+def groups(frames: Iterable[Frame], most: int) -> Iterator[list[Frame]]:
+    """Yield ``frames`` in their order, those together that may be answered together, up to ``most`` bytes of them."""
     group: list[Frame] = []
     size = 0
     for frame in frames:
         joins = frame.kind in _KINDS and not frame.flags & ALONE
-        if group and not (joins and size + len(frame.body) <= MOST):
+        if group and not (joins and size + len(frame.body) <= most):
             yield group
             group, size = [], 0
         group.append(frame)
-        size += len(frame.body) if joins else MOST + 1
+        size += len(frame.body) if joins else most + 1
     if group:
         yield group
 
@@ -57,7 +61,7 @@ def serve(link: socket.socket, worker: Together, slate: Slate) -> None:
     """Answer what lies on ``link`` until the other end closes it; what is on the ``slate`` is passed over."""
     runs = Runs(worker, link)
     for frames in lying(link):
-        for group in groups(frames):
+        for group in groups(frames, worker.most):
             slate.begin(group[-1].ticket)
             wanted = [frame for frame in group if not passed_over(link, frame, slate)]
             if len(wanted) == 1:

@@ -28,6 +28,8 @@ from serving.protocol.intake import Intake
 from serving.refusals import internal, refusal_of, refused
 
 _INTERNAL: Final = (MemoryError, ValueError, ArithmeticError, RuntimeError)
+_COMPANIES: Final = (2, 8, 32)
+"""Rows together on which a bundle shows whether company changes an answer; not every graph leaves it alone."""
 _SLOW: Final = 4.0
 """Times what it took at the start is slow."""
 
@@ -41,8 +43,13 @@ class Worker:
         reference: Reference,
         max_rows: int,
         patience_s: float = together.PATIENCE_S,
+        most: int = together.MOST,
     ) -> None:
-        """Serve ``predictor``; compare what it is asked with ``reference``; a run together is slow after ``patience_s``."""
+        """Serve ``predictor``; compare what it is asked with ``reference``.
+
+        Up to ``most`` bytes of requests are answered by one run, which is slow after ``patience_s``.
+        """
+        self.most = most
         self.patience_s = patience_s
         self._predictor = predictor
         self._signature = Signature.of(predictor.manifest)
@@ -136,7 +143,20 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> Worker:
     parity = Parity.from_bytes(read_bundle(directory).parity).features
     proved = parity[: own_rows(len(parity))]
     normal = Reference(proved[Intake(predictor.manifest, len(proved)).admits(proved)])
-    return Worker(predictor, normal, max_rows, max(together.PATIENCE_S, _SLOW * _seconds(predictor, proved)))
+    patience_s = max(together.PATIENCE_S, _SLOW * _seconds(predictor, proved))
+    return Worker(predictor, normal, max_rows, patience_s, together.MOST if _alike(predictor, proved) else 0)
+
+
+def _alike(predictor: Predictor, rows: Rows) -> bool:
+    """Return whether ``rows`` are answered the same, to the last bit, alone and in company, on this machine."""
+    for size in _COMPANIES:
+        some = np.resize(rows, (size, rows.shape[1]))
+        every = predictor.predict(some)
+        for i in range(size):
+            one = predictor.predict(some[i : i + 1])
+            if any(one[name].tobytes() != values[i : i + 1].tobytes() for name, values in every.items()):
+                return False
+    return True
 
 
 def _seconds(predictor: Predictor, rows: Rows) -> float:

@@ -19,6 +19,7 @@ from serving.models.link import Bundle, Link
 from serving.models.pool import Pool, PoolSettings
 from serving.models.shadow import unpack
 from serving.models.wire import ALONE, WANT_RAW, Frame, Kind, Unpacker, pack
+from serving.predictor import Predictor
 from serving.protocol.call import Signature
 from serving.protocol.messages import message
 from serving.refusals import RefusedError
@@ -147,9 +148,24 @@ def test_where_the_run_raises_each_is_answered_alone(monkeypatch: pytest.MonkeyP
     assert found.answer_together(frames) == [worker().answer(each) for each in frames]
 
 
+def test_a_bundle_that_company_changes_is_answered_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert worker().most == MOST
+    predict = Predictor.predict
+
+    def changed(self: Predictor, X: np.ndarray) -> dict[str, np.ndarray]:
+        answers = predict(self, X)
+        return {name: np.nextafter(v, np.inf) if len(X) == 8 else v for name, v in answers.items()}
+
+    monkeypatch.setattr(Predictor, "predict", changed)
+    found = open_worker(bundle(), read_manifest(bundle()).digest, 20)
+    assert found.most == 0
+    frames = [frame(i, Kind.ROWS, rows(1, i).tobytes()) for i in range(3)]
+    assert list(groups(frames, found.most)) == [[each] for each in frames]
+
+
 def test_small_questions_are_grouped_in_their_order_and_nothing_else() -> None:
     def grouped(*frames: Frame) -> list[list[int]]:
-        return [[each.ticket for each in group] for group in groups(frames)]
+        return [[each.ticket for each in group] for group in groups(frames, MOST)]
 
     small, large = bytes(MOST // 4), bytes(MOST + 1)
     ask = [frame(i, Kind.ROWS, small) for i in range(9)]
@@ -176,6 +192,7 @@ def test_what_a_worker_has_begun_does_not_wait_behind_the_first() -> None:
 class Slow:
     """Answers each alone but ``hung``, and together only when ``ends`` is set."""
 
+    most = MOST
     patience_s = 0.01
 
     def __init__(self, hung: int = 0) -> None:
