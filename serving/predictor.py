@@ -1,7 +1,7 @@
 """A bundle that answers: opened once, verified, proved on its own parity rows, and only then ready.
 
-Nothing is read twice and nothing outside the bundle is read at all. A ``Predictor`` holds one runtime session with
-one thread and no locks: it belongs to one worker process, which may be ended at any time.
+Nothing is read twice and nothing outside the bundle is read at all. A ``Predictor`` holds one runtime session that
+computes in its caller's thread, without locks: it belongs to one worker process, which may be ended at any time.
 """
 
 from pathlib import Path

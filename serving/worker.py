@@ -1,55 +1,62 @@
 """The process that owns a model: reads frames, answers them, and may be ended at any moment.
 
 Started by the service with one end of a socket pair. It verifies and proves its bundle before it says that it is
-ready. Decoding, validating, predicting and encoding all happen here, in one thread: a request that hangs, or a body
-that takes long to parse, costs this process its deadline and nobody else anything.
+ready. Decoding, validating, predicting and encoding all happen here: a request that hangs, or a body that takes long
+to parse, costs this process its deadline and nobody else anything.
 """
 
-import argparse
-import ctypes
-import os
-import signal
-import socket
-import sys
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from threading import Lock
+from typing import Final
 
 import numpy as np
-import orjson
 
 from features.bundle import Parity, read_bundle
 from features.bundle.parity import own_rows
 from features.errors import SuperheatError
+from serving import together
+from serving.answering import refusal, run
 from serving.models.drift import Recent, Reference
-from serving.models.wire import ONLY_RAW, WANT_RAW, Frame, Kind, Slate, Unpacker, pack
+from serving.models.wire import ONLY_RAW, WANT_RAW, Frame, Kind, pack
 from serving.predictor import Predictor
 from serving.protocol import codec_grpc, codec_json
-from serving.protocol.call import Answers, Call, Signature
+from serving.protocol.call import Answers, Call, Rows, Signature
 from serving.protocol.intake import Intake
-from serving.refusals import RefusedError, internal, refusal_of, refused, words
+from serving.refusals import internal, refusal_of, refused
 
-_DEATH_OF_PARENT: Final = 1  # PR_SET_PDEATHSIG
-_CHUNK: Final = 1 << 18
-
-
-class Answering(Protocol):
-    """What answers the frames of a worker process."""
-
-    def answer(self, frame: Frame) -> bytes:
-        """Return the answering frame."""
+_INTERNAL: Final = (MemoryError, ValueError, ArithmeticError, RuntimeError)
+_COMPANIES: Final = (2, 8, 32)
+"""Rows together on which a bundle shows whether company changes an answer; not every graph leaves it alone."""
+_SLOW: Final = 4.0
+"""Times what it took at the start is slow."""
 
 
 class Worker:
-    """One bundle's answers, frame by frame."""
+    """One bundle's answers, frame by frame or several by one run."""
 
-    def __init__(self, predictor: Predictor, reference: Reference, max_rows: int) -> None:
-        """Serve ``predictor``; compare what it is asked with ``reference``."""
+    def __init__(
+        self,
+        predictor: Predictor,
+        reference: Reference,
+        max_rows: int,
+        patience_s: float = together.PATIENCE_S,
+        most: int = together.MOST,
+    ) -> None:
+        """Serve ``predictor``; compare what it is asked with ``reference``.
+
+        Up to ``most`` bytes of requests are answered by one run, which is slow after ``patience_s``.
+        """
+        self.most = most
+        self.patience_s = patience_s
         self._predictor = predictor
         self._signature = Signature.of(predictor.manifest)
         self._intake = Intake(predictor.manifest, max_rows)
         self._reference = reference
         self._recent = Recent(len(predictor.manifest.features))
+        self._recalling = Lock()
 
     def answer(self, frame: Frame) -> bytes:
         """Return the answering frame: the answer, or a refusal."""
@@ -57,20 +64,49 @@ class Worker:
             return self._answer(frame)
         except SuperheatError as error:
             return refusal(frame.ticket, refusal_of(error))
-        except (MemoryError, ValueError, ArithmeticError, RuntimeError):
+        except _INTERNAL:
             # Anything else ends this process: its place is taken, and the caller told.
             return refusal(frame.ticket, internal())
+
+    def answer_together(self, frames: Sequence[Frame]) -> list[bytes]:
+        """Return the answering frame of each of ``frames``, all of them questions to the model.
+
+        What is refused, and all of it where the run raises, is answered alone, so that each is told its own error.
+        """
+        calls: dict[int, Call] = {}
+        for frame in frames:
+            with suppress(SuperheatError, *_INTERNAL):
+                calls[frame.ticket] = self._decode(frame)
+        try:
+            answers = self._predictor.predict(np.concatenate([call.rows for call in calls.values()]))
+        except Exception:
+            return [self.answer(frame) for frame in frames]
+        told, start = [], 0
+        for frame in frames:
+            call, answer = calls.get(frame.ticket), None
+            if call is not None:
+                end = start + len(call.rows)
+                with suppress(SuperheatError, *_INTERNAL):
+                    answer = self._encode(
+                        frame, call, {name: values[start:end] for name, values in answers.items()}
+                    )
+                start = end
+            told.append(answer or self.answer(frame))
+        return told
 
     def _answer(self, frame: Frame) -> bytes:
         if frame.kind == Kind.DRIFT:
             counts = np.stack([self._reference.counts, self._reference.count(self._recent.rows)])
             return pack(frame.ticket, Kind.ANSWER, counts.astype("<i8").tobytes())
         call = self._decode(frame)
-        answers = self._predictor.predict(call.rows)
+        return self._encode(frame, call, self._predictor.predict(call.rows))
+
+    def _encode(self, frame: Frame, call: Call, answers: Answers) -> bytes:
         outputs = _finite(answers)
         if frame.flags & ONLY_RAW or frame.kind == Kind.ROWS:
             return pack(frame.ticket, Kind.ANSWER, outputs)
-        self._recent.add(call.rows)
+        with self._recalling:
+            self._recent.add(call.rows)
         if frame.kind == Kind.REST:
             body, header_length = codec_json.encode(call, answers, self._signature)
         else:
@@ -97,23 +133,6 @@ def _finite(answers: Answers) -> bytes:
     return raw
 
 
-def refusal(ticket: int, told: RefusedError) -> bytes:
-    """Return the frame that says ``told``."""
-    return pack(ticket, Kind.REFUSAL, orjson.dumps({"status": told.status, **words(told)}))
-
-
-def serve(link: socket.socket, worker: Answering, slate: Slate) -> None:
-    """Answer frames on ``link`` until the other end closes it; what is on the ``slate`` is passed over."""
-    unpacker = Unpacker()
-    buffer = memoryview(bytearray(_CHUNK))
-    while size := link.recv_into(buffer):
-        for frame in unpacker.feed(buffer[:size]):
-            if slate.holds(frame.ticket):
-                link.sendall(pack(frame.ticket, Kind.PASSED_OVER, b""))
-            else:
-                link.sendall(worker.answer(frame))
-
-
 def open_worker(directory: Path, digest: str, max_rows: int) -> Worker:
     """Return the worker of the bundle in ``directory`` once it is verified and proved.
 
@@ -121,49 +140,36 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> Worker:
         BundleError: the bundle is refused.
     """
     predictor = Predictor.open(directory, digest)
-    return Worker(predictor, proved_rows(predictor, directory), max_rows)
-
-
-def proved_rows(predictor: Predictor, directory: Path) -> Reference:
-    """Return the rows that the bundle in ``directory`` was proved on, as what is normal."""
     parity = Parity.from_bytes(read_bundle(directory).parity).features
     proved = parity[: own_rows(len(parity))]
-    return Reference(proved[Intake(predictor.manifest, len(proved)).admits(proved)])
+    normal = Reference(proved[Intake(predictor.manifest, len(proved)).admits(proved)])
+    patience_s = max(together.PATIENCE_S, _SLOW * _seconds(predictor, proved))
+    return Worker(predictor, normal, max_rows, patience_s, together.MOST if _alike(predictor, proved) else 0)
+
+
+def _alike(predictor: Predictor, rows: Rows) -> bool:
+    """Return whether ``rows`` are answered the same, to the last bit, alone and in company, on this machine."""
+    for size in _COMPANIES:
+        some = np.resize(rows, (size, rows.shape[1]))
+        every = predictor.predict(some)
+        for i in range(size):
+            one = predictor.predict(some[i : i + 1])
+            if any(one[name].tobytes() != values[i : i + 1].tobytes() for name, values in every.items()):
+                return False
+    return True
+
+
+def _seconds(predictor: Predictor, rows: Rows) -> float:
+    """Return what as many of ``rows`` as are ever answered together take."""
+    most = np.resize(rows, (max(1, together.MOST // rows[0].nbytes), rows.shape[1]))
+    began = time.monotonic()
+    predictor.predict(most)
+    return time.monotonic() - began
 
 
 def main() -> None:
     """Run a model worker on the socket, bundle and limits of the command line."""
-    run(open_worker)
-
-
-def run(opening: Callable[[Path, str, int], Answering]) -> None:
-    """Run what ``opening`` (bundle, digest, most rows) returns on the socket of the command line."""
-    parser = argparse.ArgumentParser(description="one worker; started by superheat-serve")
-    parser.add_argument("--fd", type=int, required=True)
-    parser.add_argument("--slate", type=int, required=True)
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--digest", required=True)
-    parser.add_argument("--max-rows", type=int, required=True)
-    given = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
-    with socket.socket(fileno=given.fd) as link:
-        try:
-            worker = opening(given.bundle, given.digest, given.max_rows)
-        except SuperheatError as error:
-            link.sendall(pack(0, Kind.FAILED, str(error).encode()))
-            sys.exit(1)
-        link.sendall(pack(0, Kind.READY, str(os.getpid()).encode()))
-        try:
-            serve(link, worker, Slate(given.slate))
-        except (BrokenPipeError, ConnectionResetError):
-            return  # the service has ended, and so do we
-
-
-def _die_with_parent() -> None:
-    """A worker that hangs in a model never sees its socket close: the kernel ends it with the service."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_DEATH_OF_PARENT, signal.SIGKILL, 0, 0, 0)
+    run(open_worker, together.serve)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from features.errors import SuperheatError
 from serving.advising import tasks
 from serving.advising.outcomes import OutcomeDesk
 from serving.advising.record import RecordDesk
+from serving.answering import one_by_one, refusal, run
 from serving.models.wire import Frame
 from serving.predictor import Predictor
 from serving.refusals import internal, refusal_of, refused
-from serving.worker import refusal, run
 
 _OF_RECORD = {
     "contexts": RecordDesk.contexts,
@@ -82,4 +82,4 @@ def open_worker(directory: Path, digest: str, max_rows: int) -> AdviceWorker:
 
 
 if __name__ == "__main__":
-    run(open_worker)
+    run(open_worker, one_by_one)

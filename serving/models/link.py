@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +46,6 @@ class Job:
     flags: int
     expires: float
     answer: "asyncio.Future[Frame]"
-    ticket: int = 0
 
     def refuse(self, error: RefusedError) -> None:
         """End it with a refusal, unless it has ended."""
@@ -57,12 +55,15 @@ class Job:
 
 @dataclass(eq=False)
 class Link(asyncio.Protocol):
-    """The service's end of a worker; requests are answered in the order in which they were sent."""
+    """The service's end of a worker; requests are answered in the order in which they were sent, as a rule.
+
+    Where what a worker answers together is slow, each is answered when it is done, and the first may be the last.
+    """
 
     on_answer: Callable[["Link"], None]
     on_lost: Callable[["Link"], None]
-    jobs: deque[Job | None] = field(default_factory=deque)
-    """Sent and not yet answered; None where the caller has been served elsewhere."""
+    jobs: dict[int, Job | None] = field(default_factory=dict)
+    """Ticket -> sent and not yet answered, the oldest first; None where the caller has been served elsewhere."""
     load: int = 0
     """Bytes of the requests among ``jobs``."""
     head_since: float = 0.0
@@ -124,20 +125,28 @@ class Link(asyncio.Protocol):
         """Send ``job``; its answer comes after those sent before."""
         if not self.jobs:
             self.head_since = self._loop.time()
-        self.jobs.append(job)
-        self.load += len(job.body)
         self._ticket += 1
-        job.ticket = self._ticket
+        self.jobs[self._ticket] = job
+        self.load += len(job.body)
         frame = pack(self._ticket, job.kind, job.body, job.header_length, job.flags)
         cast(asyncio.Transport, self._transport).write(frame)
 
-    def withdraw(self, at: int) -> Job | None:
-        """Take back the job at ``at`` of ``jobs``, not the head: the worker will pass it over. None if it has ended."""
-        job = self.jobs[at]
+    @property
+    def head(self) -> int:
+        """The oldest ticket among ``jobs``, which may not be empty."""
+        return next(iter(self.jobs))
+
+    def behind(self) -> list[int]:
+        """Return the tickets that wait here: behind the oldest, and not begun together with it."""
+        return [ticket for ticket in list(self.jobs)[1:] if ticket > self._slate.begun]
+
+    def withdraw(self, ticket: int) -> Job | None:
+        """Take back a job that is not the head: the worker passes over what it has not begun. None if it has ended."""
+        job = self.jobs[ticket]
         if job is None or job.answer.done():
             return None
-        self._slate.write(job.ticket)
-        self.jobs[at] = None
+        self._slate.write(ticket)
+        self.jobs[ticket] = None
         self.load -= len(job.body)
         return job
 
@@ -179,8 +188,9 @@ class Link(asyncio.Protocol):
             if not self._proved:
                 self._greet(frame)
                 continue
-            job = self.jobs.popleft()
-            self.head_since, self.stuck = self._loop.time(), False
+            if frame.ticket == self.head:
+                self.head_since, self.stuck = self._loop.time(), False
+            job = self.jobs.pop(frame.ticket)
             if job is None:
                 continue
             self.load -= len(job.body)

@@ -11,7 +11,7 @@ import orjson
 
 from features.errors import BundleError
 from serving.models.link import WORKER, Bundle, Job, Link, refusal_in
-from serving.models.wire import Frame, Kind
+from serving.models.wire import ALONE, Frame, Kind
 from serving.refusals import refused
 
 _LOG = logging.getLogger("superheat.models")
@@ -116,16 +116,19 @@ class Pool:
         self.abort()
 
     def abort(self) -> None:
-        """End the workers at once; what waits is refused."""
+        """End the workers at once; what is inside is refused."""
         self._closed = True
         for task in self._tasks:
             task.cancel()
+        left = list(self._queue)
+        self._queue.clear()
         for link in [*self._links, *self._leaving]:
+            left += [job for job in link.jobs.values() if job is not None]
+            link.jobs.clear()
             link.kill()
             link.wait()
-        for job in self._queue:
+        for job in left:
             job.refuse(refused(503, "unloaded", 1))
-        self._queue.clear()
 
     def _job(self, kind: Kind, body: bytes, header_length: int, flags: int) -> Job:
         expires = self._loop.time() + self._settings.deadline_s
@@ -150,20 +153,32 @@ class Pool:
                 link.send(job)
 
     def _lost(self, link: Link) -> None:
-        """Refuse what the lost worker worked on, hand on what waited, and start another."""
+        """Refuse what the lost worker worked on, hand on what waited, and start another.
+
+        Of several that it worked on together any may have ended it: each goes on alone, and none comes back twice.
+        """
         if link in self._links:
             self._links.remove(link)
             self._leaving.append(link)
-        head, waiting = (link.jobs[0] if link.jobs else None), list(link.jobs)[1:]
+        behind = {ticket: link.jobs.pop(ticket) for ticket in link.behind()}
+        begun = [job for job in link.jobs.values() if job is not None]
+        together = len(link.jobs) > 1
         link.jobs.clear()
-        if head is not None:
-            head.refuse(refused(503, "worker_lost", 1))
-        self._queue.extendleft(job for job in reversed(waiting) if job is not None and not job.answer.done())
+        for job in begun:
+            if together:
+                job.flags |= ALONE
+            else:
+                job.refuse(refused(503, "worker_lost", 1))
+        self._requeue([*begun, *behind.values()])
         if not self._closed:
             self._on_replaced("deadline" if link.killed else "ended")
             self._spawn(self._replace())
         for other in self._links:
             self._refill(other)
+
+    def _requeue(self, jobs: Sequence[Job | None]) -> None:
+        """Put ``jobs`` that have not ended first into the queue again, in their order."""
+        self._queue.extendleft(job for job in reversed(jobs) if job is not None and not job.answer.done())
 
     async def _start_link(self) -> None:
         link = Link(self._refill, self._lost)
@@ -210,9 +225,10 @@ class Pool:
         soon = now + _TICK
         late = [job for job in self._queue if job.expires <= soon]
         for link in self._links:
-            overdue = [at for at, job in enumerate(link.jobs) if job is not None and job.expires <= soon]
-            # The head is being worked on; those behind it would be computed for nobody.
-            late += [job for at in overdue if (job := link.withdraw(at) if at else link.jobs[0]) is not None]
+            # Those behind would be computed for nobody; what is begun stays, whether or not somebody waits for it.
+            behind = set(link.behind())
+            overdue = [(t, job) for t, job in link.jobs.items() if job is not None and job.expires <= soon]
+            late += [job for t, job in overdue if t not in behind or link.withdraw(t) is not None]
         for job in late:
             job.refuse(refused(504, "deadline.answer", seconds=self._settings.deadline_s))
         while self._queue and self._queue[0].answer.done():
@@ -226,7 +242,7 @@ class Pool:
             _LOG.error(
                 "worker exceeded its deadline", extra={"fields": {"pid": link.pid, "seconds": working}}
             )
-            head = link.jobs[0]
+            head = link.jobs[link.head]
             if head is not None:
                 head.refuse(refused(504, "deadline.answer", seconds=self._settings.deadline_s))
             link.kill()
@@ -239,7 +255,6 @@ class Pool:
         if not others:
             return
         link.stuck = True
-        waiting = [link.withdraw(at) for at in range(1, len(link.jobs))]
-        self._queue.extendleft(job for job in reversed(waiting) if job is not None)
+        self._requeue([link.withdraw(ticket) for ticket in link.behind()])
         for other in others:
             self._refill(other)

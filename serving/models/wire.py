@@ -44,6 +44,8 @@ WANT_RAW: Final = 1
 """Flag: append the outputs as raw float64 to the answer, for a comparison."""
 ONLY_RAW: Final = 2
 """Flag: answer with raw float64 outputs and nothing else."""
+ALONE: Final = 4
+"""Flag: not to be answered together with others; the worker that did so before was lost."""
 
 
 class Frame(NamedTuple):
@@ -90,14 +92,15 @@ class Unpacker:
 
 
 class Slate:
-    """A page shared with a worker: tickets of requests that it holds and is to pass over.
+    """A page shared with a worker: up to which ticket it has begun, and tickets that it holds and is to pass over.
 
     What waits in a worker's socket cannot be taken back, and a request that hangs must not be handed to a second
-    worker while the first one may still come to it.
+    worker while the first one may still come to it, or is at it.
     """
 
     _SLOTS: Final = 64
-    _SIZE: Final = 8 * _SLOTS
+    _BEGUN: Final = 8 * _SLOTS
+    _SIZE: Final = _BEGUN + 8
 
     def __init__(self, fd: int) -> None:
         """Use the page behind ``fd``."""
@@ -110,6 +113,16 @@ class Slate:
         with tempfile.TemporaryFile() as file:
             file.truncate(cls._SIZE)
             return cls(os.dup(file.fileno()))
+
+    def begin(self, ticket: int) -> None:
+        """Say that all up to ``ticket`` are begun; before looking which of them are withdrawn."""
+        struct.pack_into("<Q", self._page, self._BEGUN, ticket)
+
+    @property
+    def begun(self) -> int:
+        """The last ticket that is begun; 0 before the first."""
+        found: int = struct.unpack_from("<Q", self._page, self._BEGUN)[0]
+        return found
 
     def write(self, ticket: int) -> None:
         """Withdraw ``ticket``."""

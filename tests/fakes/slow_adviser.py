@@ -9,7 +9,7 @@ from typing import Any
 
 from serving.advising import search
 from serving.advising.worker import open_worker
-from serving.worker import run
+from serving.answering import one_by_one, run
 
 SLOW_S = 0.25
 
@@ -26,4 +26,4 @@ class SlowDesk(search.SearchDesk):
 
 if __name__ == "__main__":
     search.SearchDesk = SlowDesk  # type: ignore[misc]
-    run(open_worker)
+    run(open_worker, one_by_one)

@@ -46,6 +46,14 @@ def calm(n: int, seed: int) -> np.ndarray:
     return X
 
 
+async def begun(pool: Pool) -> None:
+    """Return when the one worker has begun all that it was sent."""
+    await asyncio.sleep(0)  # what was asked is sent
+    (link,) = pool._links
+    while link._slate.begun < link._ticket:
+        await asyncio.sleep(0.001)
+
+
 def test_frames_survive_any_cut() -> None:
     frames = [
         (1, Kind.REST, b"a" * 5, 3, 0, 0),
@@ -149,13 +157,34 @@ def test_what_waits_behind_a_hung_request_without_a_sibling_is_told_by_its_deadl
 
     async def act(pool: Pool, replaced: list[str]) -> None:
         bent = in_the_circle(calm(1, 1), manifest().feature_names, SPLIT).tobytes()
-        bodies = [bent, *(calm(1, i).tobytes() for i in range(4))]
-        told = await asyncio.gather(*(pool.ask(Kind.ROWS, body) for body in bodies), return_exceptions=True)
+        hung = asyncio.ensure_future(pool.ask(Kind.ROWS, bent))
+        await begun(pool)
+        behind = [pool.ask(Kind.ROWS, calm(1, i).tobytes()) for i in range(4)]
+        told = await asyncio.gather(hung, *behind, return_exceptions=True)
         assert [getattr(error, "code", None) for error in told] == ["deadline"] * 5
         assert await pool.ask(Kind.ROWS, calm(1, 9).tobytes())
         assert replaced == ["deadline"]
 
     asyncio.run(with_pool(circle, settings, act))
+
+
+def test_what_is_still_inside_when_patience_ends_is_told(tmp_path: Path) -> None:
+    circle = hanging_bundle(bundle(), tmp_path / "circle", SPLIT)
+
+    async def act(pool: Pool, replaced: list[str]) -> None:
+        bent = in_the_circle(calm(1, 1), manifest().feature_names, SPLIT).tobytes()
+        hung = asyncio.ensure_future(pool.ask(Kind.ROWS, bent))
+        await begun(pool)
+        behind = [asyncio.ensure_future(pool.ask(Kind.ROWS, calm(1, i).tobytes())) for i in range(20)]
+        await asyncio.sleep(0)
+        await pool.close(0.0)
+        for asked in (hung, *behind):
+            with pytest.raises(RefusedError) as found:
+                await asked
+            assert found.value.status == 503
+        assert not replaced
+
+    asyncio.run(with_pool(circle, PoolSettings(command=COMMAND), act))
 
 
 def test_a_worker_holds_many_small_requests_or_two_large_ones() -> None:
@@ -164,7 +193,7 @@ def test_a_worker_holds_many_small_requests_or_two_large_ones() -> None:
             link = Link(lambda link: None, lambda link: None)
             while link.has_room(depth):
                 job = Job(Kind.ROWS, bytes(size), -1, 0, 0.0, asyncio.get_running_loop().create_future())
-                link.jobs.append(job)
+                link.jobs[len(link.jobs)] = job
                 link.load += size
             return len(link.jobs)
 
@@ -182,8 +211,9 @@ def test_a_worker_that_dies_is_replaced_and_its_request_is_told(tmp_path: Path) 
         (pid,) = pool.pids
         bent = in_the_circle(calm(1, 1), manifest().feature_names, SPLIT).tobytes()
         hung = asyncio.ensure_future(pool.ask(Kind.ROWS, bent))
+        await begun(pool)
         waiting = asyncio.ensure_future(pool.ask(Kind.ROWS, calm(1, 2).tobytes()))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(RefusedError) as found:
             await hung
