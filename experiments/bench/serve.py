@@ -4,7 +4,9 @@ All servers stand by from the start and are measured in turn, round by round, so
 on each of them alike.
 """
 
+import asyncio
 import gc
+import selectors
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -165,7 +167,7 @@ def _in_turn(ways: Sequence[Way], rates: Sequence[float | None], plan: ServeBenc
     for _ in range(plan.rounds):
         for way, rate, parts in zip(ways, rates, found, strict=True):
             _measure(way.press(Load(plan.connections, min(_WARM_S, seconds))))
-            parts.append(_measure(way.press(Load(plan.connections, seconds, rate))))
+            parts.append(_measure(way.press(Load(plan.connections, seconds, rate)), paced=rate is not None))
     return [
         Pressed(
             float(np.median([part.per_second for part in parts])),
@@ -193,10 +195,19 @@ def _comparison(ways: Sequence[Way], full: Sequence[Pressed]) -> Iterator[str]:
         yield f"one row over REST, beside {other.server}: {', '.join(times)}"
 
 
-def _measure(work: Coroutine[Any, Any, Pressed]) -> Pressed:
+def _measure(work: Coroutine[Any, Any, Pressed], paced: bool = False) -> Pressed:
     gc.collect()
     gc.disable()
     try:
-        return uvloop.run(work)
+        with asyncio.Runner(loop_factory=_punctual if paced else uvloop.new_event_loop) as runner:
+            return runner.run(work)
     finally:
         gc.enable()
+
+
+def _punctual() -> asyncio.AbstractEventLoop:
+    """Return a loop whose timers keep microseconds; uvloop's and epoll's wait whole milliseconds.
+
+    On those, callers on a beat of less than a millisecond would come in bursts that nobody sent.
+    """
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())

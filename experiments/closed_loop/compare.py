@@ -157,9 +157,15 @@ def _line_rows(
 
 
 def figures_of(result: ArmResult, prices: Prices, cells: Array | None = None) -> dict[str, float]:
-    """Return the line's figures: a tonne's over all metal, the others a cell and day; ``cells`` weighs cells (c,)."""
-    weigh = 1.0 if cells is None else cells
-    sums = {name: np.asarray(float((value * weigh).sum())) for name, value in result.sums.items()}
+    """Return the line's figures: a tonne's over all metal, the others a cell and day; ``cells`` weighs cells (c,).
+
+    A cell whose metal pad an arm has drained runs no more: its days without a figure count as days that it stood.
+    """
+    weigh = np.where(np.isfinite(result.sums["kwh"]), 1.0 if cells is None else cells, 0.0)
+    sums = {
+        name: np.asarray(float((np.where(weigh > 0.0, value, 0.0) * weigh).sum()))
+        for name, value in result.sums.items()
+    }
     found = {name: float(value) for name, value in per_tonne(sums, prices).items()}
     found |= {name: float(sums[key] / sums["days"]) for name, key in PER_DAY.items()}
     found["current_efficiency"] = float(sums["metal_kg"] / sums["ideal_kg"])

@@ -1,6 +1,6 @@
 """The closed loop: what is known is what the service would know, arms share the dice, and promises are judged in truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -10,6 +10,7 @@ import pytest
 
 from experiments.closed_loop.advised import Advised
 from experiments.closed_loop.arms import Hold, Operators, Oracle, OracleSettings
+from experiments.closed_loop.compare import figures_of
 from experiments.closed_loop.loop import ArmResult, LineSettings, run_arm
 from experiments.closed_loop.plan import Plan, Promise, in_force, staged
 from experiments.closed_loop.tally import Tally, per_tonne
@@ -150,6 +151,18 @@ def test_staged_settings_go_by_steps_and_leave_what_is_free() -> None:
     way = staged(np.array([[3.9, 50.0]]), np.array([[3.85, np.nan]]), np.array([0.02, 10.0]), 4)
     np.testing.assert_allclose(way[:, 0, 0], [3.88, 3.86, 3.85, 3.85])
     assert np.isnan(way[:, 0, 1]).all()
+
+
+def test_a_cell_that_an_arm_has_drained_counts_as_standing(operators: ArmResult) -> None:
+    whole = figures_of(operators, PRICES)
+    drained = {name: value.copy() for name, value in operators.sums.items()}
+    stood = {name: value.copy() for name, value in operators.sums.items()}
+    for name in drained:
+        drained[name][-1, 0] = drained[name][-1, 0] if name in ("days", "anode_effects") else np.nan
+        stood[name][-1, 0] = 0.0
+    found = figures_of(replace(operators, sums=drained), PRICES)
+    assert found == figures_of(replace(operators, sums=stood), PRICES)
+    assert found["energy_kwh_per_t"] != whole["energy_kwh_per_t"]
 
 
 def test_a_result_comes_back_from_its_arrays(operators: ArmResult, tmp_path: Path) -> None:
