@@ -128,7 +128,7 @@ def test_what_waits_behind_a_hung_request_is_served_by_a_sibling(tmp_path: Path)
 
 def test_what_waits_behind_a_hung_request_is_served_by_a_sibling_that_is_never_idle(tmp_path: Path) -> None:
     circle = hanging_bundle(bundle(), tmp_path / "circle", SPLIT)
-    settings = PoolSettings(workers=2, deadline_s=2.0, command=COMMAND)
+    settings = PoolSettings(workers=2, deadline_s=4.0, command=COMMAND)
 
     async def act(pool: Pool, replaced: list[str]) -> None:
         bent = in_the_circle(calm(1, 1), manifest().feature_names, SPLIT).tobytes()
