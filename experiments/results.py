@@ -76,8 +76,8 @@ def closed_loop_markdown(figures: Mapping[str, Any]) -> str:
         )
     days = {line["name"]: line["settings"] for line in told["lines"]}
     parts = [
-        f"**Simulated data**: `superheat experiment run {told['name']}`, {len(figures['seeds'])} seeds that nothing was"
-        f" chosen on. Savings against {told['reference']} in currency a tonne, hours and anode effects beyond"
+        f"**Simulated data**: `superheat experiment run {told['name']}`, {len(figures['seeds'])} seeds."
+        f" Savings against {told['reference']} in currency a tonne, hours and anode effects beyond"
         f" {told['safety'] or told['reference']}, all paired by seed with 95 % intervals; share: of the"
         f" {told['ceiling']}'s saving, median over seeds.",
         "| line | arm | kWh/t | kg C/t | saves /t | share | superheat outside, added h/d | temperature outside, added h/d"

@@ -32,8 +32,8 @@ class Advised:
 
     A move is followed along its path and held for the horizon, the operators carry on with every lever that was not
     moved; a hold leaves standing what stands. A cell that comes to stand outside a window is its operators' again, to
-    bring back; it is looked at every day, as a service is asked every day. A cell that is abstained on is asked about again the next day; where nothing can be said for
-    ``patience_d`` days in a row, what stood is its operators' again.
+    bring back; it is looked at every day, as a service is asked every day. A cell that is abstained on is asked about
+    again the next day; where nothing can be said for ``patience_d`` days in a row, what stood is its operators' again.
 
     Attributes:
         advisor: the bundle and the settings of its advice. returned: see ``RETURNED``. patience_d: see above.

@@ -143,15 +143,7 @@ def test_every_comparison_on_the_threshold_itself(mode: int, column: int) -> Non
             np.array([1.0, 2.0]),
         )
         model = one_tree_graph(tree, mode)
-        for context in (0.25, np.nan):
-            row = np.zeros(forests.D, dtype=np.float32)
-            row[:3] = row[3:6] = forests.CURRENT
-            row[7] = context
-            cell = Specialised(CutGraph(model), row, [0, 1, 2], forests.WINDOW.grid(forests.CURRENT))
-            points = forests.grid_points(tuple(cell.sizes.tolist()))
-            mine = cell.evaluate(points, ("energy_kwh_per_t",))["energy_kwh_per_t"]
-            full = whole(model, cell.rows(points), ("energy_kwh_per_t",))["energy_kwh_per_t"]
-            assert np.array_equal(mine, full)
+        assert_specialised_is_whole(model)
 
 
 @pytest.mark.parametrize("column", [1, forests.D + 1, 7])
@@ -174,15 +166,7 @@ def test_an_exported_tree_on_the_thresholds_themselves(column: int, heavy_left: 
         trees = write_members(writer, TreeEnsemble(((tree,),), np.zeros(1)), forests.D + len(forests.LEVERS))
         writer.node("Squeeze", trees, writer.constant([1]), name="energy_kwh_per_t")
         model = writer.to_bytes("one", {"features": ["n", forests.D]}, {"energy_kwh_per_t": ["n"]})
-        for context in (0.25, np.nan):
-            row = np.zeros(forests.D, dtype=np.float32)
-            row[:3] = row[3:6] = forests.CURRENT
-            row[7] = context
-            cell = Specialised(CutGraph(model), row, [0, 1, 2], forests.WINDOW.grid(forests.CURRENT))
-            points = forests.grid_points(tuple(cell.sizes.tolist()))
-            mine = cell.evaluate(points, ("energy_kwh_per_t",))["energy_kwh_per_t"]
-            full = whole(model, cell.rows(points), ("energy_kwh_per_t",))["energy_kwh_per_t"]
-            assert np.array_equal(mine, full)
+        assert_specialised_is_whole(model)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -277,3 +261,16 @@ def test_equals_an_exported_bundles_graph_in_every_output() -> None:
         mine, full = cell.evaluate(points, graph.outputs), whole(content, cell.rows(points), graph.outputs)
         for name in graph.outputs:
             np.testing.assert_allclose(mine[name], full[name], rtol=1e-12, atol=1e-12)
+
+
+def assert_specialised_is_whole(model: bytes) -> None:
+    """Compare the specialised graph with the whole one on every grid point, with the context known and missing."""
+    for context in (0.25, np.nan):
+        row = np.zeros(forests.D, dtype=np.float32)
+        row[:3] = row[3:6] = forests.CURRENT
+        row[7] = context
+        cell = Specialised(CutGraph(model), row, [0, 1, 2], forests.WINDOW.grid(forests.CURRENT))
+        points = forests.grid_points(tuple(cell.sizes.tolist()))
+        mine = cell.evaluate(points, ("energy_kwh_per_t",))["energy_kwh_per_t"]
+        full = whole(model, cell.rows(points), ("energy_kwh_per_t",))["energy_kwh_per_t"]
+        assert np.array_equal(mine, full)
