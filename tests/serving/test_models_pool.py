@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,24 +19,10 @@ from serving.protocol.call import Signature
 from serving.refusals import RefusedError
 from tests.fakes.hanging import COMMAND, hanging_bundle, in_the_circle
 from tests.fakes.plant_bundle import bundle, manifest, predictor, rows
+from tests.fakes.pools import with_pool
 
 SPLIT = 30.0
 """Above any voltage of an answered row, inside the feature's range."""
-
-
-async def with_pool(
-    directory: Path, settings: PoolSettings, act: Callable[[Pool, list[str]], Awaitable[None]]
-) -> None:
-    from features.bundle import read_manifest
-
-    replaced: list[str] = []
-    pool = Pool(Bundle(directory, read_manifest(directory).digest, 1000), settings, replaced.append)
-    await pool.start()
-    try:
-        await act(pool, replaced)
-    finally:
-        await pool.close(1.0)
-    assert not pool.pids
 
 
 def calm(n: int, seed: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from threading import Event
@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from features.bundle import read_bundle, read_manifest
-from serving.models.link import Bundle, Link
+from serving.models.link import Link
 from serving.models.pool import Pool, PoolSettings
 from serving.models.shadow import unpack
 from serving.models.wire import ALONE, WANT_RAW, Frame, Kind, Unpacker, pack
@@ -27,6 +27,7 @@ from serving.together import MOST, Runs, groups
 from serving.worker import Worker, open_worker
 from tests.fakes import dying, hanging
 from tests.fakes.plant_bundle import WIDTH, bundle, manifest, rows
+from tests.fakes.pools import with_pool
 
 SPLIT = 30.0
 """Above any voltage of an answered row, inside the feature's range."""
@@ -78,18 +79,6 @@ def grpc(X: np.ndarray) -> bytes:
 @cache
 def worker() -> Worker:
     return open_worker(bundle(), read_manifest(bundle()).digest, 20)
-
-
-async def with_pool(
-    directory: Path, settings: PoolSettings, act: Callable[[Pool, list[str]], Awaitable[None]]
-) -> None:
-    replaced: list[str] = []
-    pool = Pool(Bundle(directory, read_manifest(directory).digest, 1000), settings, replaced.append)
-    await pool.start()
-    try:
-        await act(pool, replaced)
-    finally:
-        await pool.close(1.0)
 
 
 async def at_once(pool: Pool, asked: Sequence[np.ndarray]) -> list["asyncio.Task[Frame]"]:
