@@ -27,8 +27,9 @@ from features.errors import BundleForeignError
 from features.outcomes import OUTCOMES
 from features.setpoints import Lever
 from serving.predictor import Predictor
-from training.identification.assess import Learners, LeverAssessment, Residuals, judge, residuals
+from training.identification.assess import LeverAssessment, Residuals, judge, residuals
 from training.identification.crossfit import ridge_and_trees
+from training.identification.instruments import Learners
 from training.lever_effects import expected_slope
 from training.rows import Rows, mature
 

@@ -11,17 +11,22 @@ from training.anchors import anchors
 from training.bootstrap import member_weights
 from training.estimators.blend import blend
 from training.estimators.boosting import fit_boosting
+from training.estimators.effects import EFFICIENCY, MEAN_VOLTAGE
 from training.estimators.hybrid import compose_energy, fit_carbon
 from training.estimators.linear import fit_linear, fit_plain
 from training.estimators.network import fit_network
 from training.estimators.task import Task
+from training.identification.crossfit import ridge
+from training.identification.instruments import Instruments, Learners, instruments
 from training.rolling import Origin
 from training.rows import Rows, line_wide, mature, moved, usable
 from training.settings import TrainSettings
 from training.structures import Bools, Floats, Structure
 
-VOLTAGE, EFFICIENCY = "mean_voltage_v", "current_efficiency"
 ENERGY, ANODE = "energy_kwh_per_t", "net_anode_kg_per_t"
+
+_LEAST_MATURE = 200
+"""With fewer rows of mature cells than this, effects are learnt from all."""
 
 Fitted: TypeAlias = dict[str, dict[str, Structure]]
 """outcome -> family -> structure."""
@@ -49,15 +54,30 @@ class Workshop:
             usable=usable(part),
             levers=moved(part),
             seed=self.settings.seed,
-            mature=mature(part, self.settings.mature_from_d),
+            own=self._own(part),
+            parts=_parts(part) if outcome == ENERGY else {},
             line_wide=line_wide(part),
             anchors=anchors(outcome, part.names),
         )
+
+    def _own(self, part: Rows) -> Instruments | None:
+        """Return what of the moves of ``part`` no rule explains, on mature cells where there are enough."""
+        grown = mature(part, self.settings.mature_from_d)
+        where = grown if grown.sum() >= _LEAST_MATURE else np.ones(len(part), dtype=bool)
+        if not moved(part) or where.sum() < _LEAST_MATURE:
+            return None
+        return instruments(part, self.settings.horizon_d, learners=Learners(rule=ridge), where=where)
 
     def each(self, work: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
         """Return ``work`` of every item, in order, ``settings.workers`` at a time."""
         with ThreadPoolExecutor(self.settings.workers) as pool:
             return list(pool.map(work, items))
+
+
+def _parts(rows: Rows) -> dict[str, Floats]:
+    """Return the labels that energy is made of, where every row has them."""
+    found = {name: rows.y[name] for name in (MEAN_VOLTAGE, EFFICIENCY) if name in rows.y}
+    return found if len(found) == 2 and all(np.isfinite(y).all() for y in found.values()) else {}
 
 
 def workshop(rows: Rows, settings: TrainSettings, members: int | None = None) -> Workshop:
@@ -132,8 +152,8 @@ def add_composed(
         if EFFICIENCY not in here:
             return out
         efficiency = blend(weights[EFFICIENCY], here[EFFICIENCY])
-        if ENERGY in here and VOLTAGE in here:
-            out[ENERGY] = compose_energy(blend(weights[VOLTAGE], here[VOLTAGE]), efficiency)
+        if ENERGY in here and MEAN_VOLTAGE in here:
+            out[ENERGY] = compose_energy(blend(weights[MEAN_VOLTAGE], here[MEAN_VOLTAGE]), efficiency)
         if ANODE in here:
             task = shop.task(ANODE, cuts[i].train(shop.rows, ANODE))
             out[ANODE] = fit_carbon(task, efficiency, shop.settings.linear, shop.settings.boosting)

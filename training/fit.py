@@ -20,8 +20,9 @@ from training.bootstrap import blocks
 from training.calibration import Residuals, SupportRows, calibrate, fit_support
 from training.confidence import Interval, Support
 from training.estimators.boosting import fit_boosting
+from training.estimators.effects import EFFICIENCY
 from training.estimators.linear import fit_linear
-from training.families import EFFICIENCY, Fitted, Workshop, add_composed, fit_networks, fit_origins, workshop
+from training.families import Fitted, Workshop, add_composed, fit_networks, fit_origins, workshop
 from training.fitted import DataSpan, FittedModel, FittedOutcome
 from training.identification.assess import LeverAssessment, assess
 from training.inputs import TrainingInputs

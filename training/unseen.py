@@ -6,10 +6,9 @@ import numpy as np
 
 from training.estimators.baselines import cell_mean
 from training.estimators.blend import blend
+from training.estimators.effects import EFFICIENCY, MEAN_VOLTAGE
 from training.families import (
-    EFFICIENCY,
     ENERGY,
-    VOLTAGE,
     Fitted,
     Workshop,
     add_composed,
@@ -46,7 +45,7 @@ def unseen_cells(
     """
     rows = shop.rows
     groups = cell_folds(rows.cell, shop.settings.cell_folds, shop.settings.seed)
-    needed = [name for name in choices if name in {*targets, ENERGY, VOLTAGE, EFFICIENCY}]
+    needed = [name for name in choices if name in {*targets, ENERGY, MEAN_VOLTAGE, EFFICIENCY}]
     found: dict[str, dict[str, Floats]] = {
         name: {key: np.full(len(rows), np.nan) for key in ("champion", "cell_mean", "ridge_plain")}
         for name in targets

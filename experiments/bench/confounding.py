@@ -26,8 +26,9 @@ from features.recipe import Recipe
 from features.setpoints import OperatingWindow
 from features.tables.history import history
 from features.tables.store import Tables
-from training.identification.assess import Learners, LeverAssessment, judge, residuals
+from training.identification.assess import LeverAssessment, judge, residuals
 from training.identification.crossfit import ridge_and_trees
+from training.identification.instruments import Learners
 from training.inputs import TrainingInputs
 from training.rows import Rows, mature
 

@@ -1,7 +1,7 @@
 """Our arm: what the service would recommend on that morning, applied as it says, stage by stage."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,14 +14,20 @@ from experiments.simulator.operators import LEVERS
 from experiments.simulator.potline import Potline
 from features.relations import Array
 from features.setpoints import OperatingWindow
+from serving.context import Context
+from serving.models.errors import LineErrors
+from serving.predictor import Predictor
 from serving.recommend import Advisor
 from serving.schemas import Estimate, Recommendation
+from serving.trust import recent
 
 RETURNED: Final = ("alf3_dose_kg_d", "tap_target_kg")
 """Levers by which operators answer each day's readings: after the horizon they are the operators' again, unless moved
 anew. What advice has moved of the others (set voltage, alumina feed) stands until it is moved again or the cell is
 abstained on."""
 
+_ERRORS_EVERY_D: Final = 7
+"""Days between two looks at how wrong the model has been: an error is told over eight weeks."""
 _FOR_LONG: Final = ("young", "no_data")
 """Reasons that tomorrow will not have changed: the cell is its operators', and is asked about after a horizon."""
 
@@ -36,22 +42,26 @@ class Advised:
     again the next day; where nothing can be said for ``patience_d`` days in a row, what stood is its operators' again.
 
     Attributes:
-        advisor: the bundle and the settings of its advice. returned: see ``RETURNED``. patience_d: see above.
+        advisor: the bundle with the settings of its advice. predictor: the bundle, to be held against what followed;
+            None = its errors are not watched. returned: see ``RETURNED``. patience_d: see above.
     """
 
     advisor: Advisor
+    predictor: Predictor | None = None
     returned: tuple[str, ...] = RETURNED
     patience_d: int = 7
 
     def __post_init__(self) -> None:
-        """Begin with no abstention."""
+        """Begin with no abstention, and with nothing known of the model's errors."""
         self._silent: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._errors: LineErrors | None = None
+        self._told_on = 0
 
     def plan(self, plant: Potline, watch: Watch, due: Bools, in_hand: Array, days: int) -> Plan:
         """Return what is recommended today."""
         asked = np.flatnonzero(due)
         watched = np.flatnonzero(~due & np.isfinite(in_hand).any(axis=1))
-        contexts = watch.contexts() if asked.size or watched.size else []
+        contexts = self._contexts(watch) if asked.size or watched.size else []
         advice = [self.advisor.advise(contexts[cell]) for cell in asked]
         back = [LEVERS.index(name) for name in self.returned]
         unmoved = in_hand.copy()
@@ -71,6 +81,15 @@ class Advised:
         given_back = np.zeros(plant.cells, dtype=bool)
         given_back[watched] = [self.advisor.outside(contexts[cell]) for cell in watched]
         return Plan(settings, unmoved, _promise(advice, asked, plant.cells), again, given_back)
+
+    def _contexts(self, watch: Watch) -> list[Context]:
+        """Return every cell's context, with what the model's recent errors ask for."""
+        if self.predictor is None:
+            return watch.contexts()
+        if self._errors is None or watch.days_seen >= self._told_on + _ERRORS_EVERY_D:
+            self._errors, self._told_on = watch.errors(self.predictor), watch.days_seen
+        errors = self._errors
+        return [replace(one, errors=recent(errors, one.cell_id)) for one in watch.contexts()]
 
 
 def _follow(advice: Recommendation, settings: Array) -> None:

@@ -83,6 +83,7 @@ class Workbench:
         levers: list[str] | None = None,
         returned: list[str] | None = None,
         patience_d: int = 7,
+        watch_errors: bool = True,
         **told: Any,
     ) -> Arm:
         advice = {name: told.pop(name) for name in _ADVICE if name in told}
@@ -98,7 +99,9 @@ class Workbench:
             search=SearchSettings(**search),
         )
         back = RETURNED if returned is None else tuple(returned)
-        return Advised(Advisor(self.predictor, settings), back, patience_d)
+        return Advised(
+            Advisor(self.predictor, settings), self.predictor if watch_errors else None, back, patience_d
+        )
 
 
 def _limits(told: Mapping[str, Mapping[str, Any]]) -> tuple[Limit, ...]:

@@ -17,11 +17,15 @@ from features.history import Columns, History
 from features.recipe import FeatureTable, Recipe
 from features.tables.history import column_arrays
 from serving.context import Context, contexts_of
+from serving.models.errors import LineErrors, delayed, watch
+from serving.predictor import Predictor
 
 OVERLAP_DAYS: Final = 15
 """Days of the record folded again with every new part: a late sample, a butt weighed a day later and an instrument
 that repeats itself are all younger than this."""
 _REMEMBERED_DAYS: Final = 60
+_KEPT_DAYS: Final = 180
+"""Days of the record that are kept whole: the features, labels and weeks that errors are told from look back less."""
 
 
 class Watch:
@@ -31,8 +35,8 @@ class Watch:
         """Start with nothing known of ``plant``, whose days are given to :meth:`see` one by one."""
         self._line, self._recipe = plant, recipe
         self._state = recipe.start(plant.cells, plant.plant)
-        self._kept: deque[DayRecord] = deque()
-        self._new = 0
+        self._kept: deque[DayRecord] = deque(maxlen=_KEPT_DAYS)
+        self._new = self.days_seen = 0
         self._part: History | None = None
         self._settings: deque[NDArray[np.float64]] = deque(maxlen=_REMEMBERED_DAYS)
 
@@ -40,6 +44,7 @@ class Watch:
         """Take in the day that the plant has just lived through."""
         self._kept.append(record)
         self._new += 1
+        self.days_seen += 1
         self._part = None
         taps, days = record.taps, record.cell_days
         self._settings.append(np.stack([taps[n] if n in taps else days[n] for n in LEVERS], axis=1))
@@ -68,6 +73,12 @@ class Watch:
             part.line_ids,
         )
 
+    def errors(self, predictor: Predictor) -> LineErrors:
+        """Return how wrong ``predictor`` has been on this line lately, as a service tells it every day."""
+        manifest, line_id = predictor.manifest, self._line.preset.line.line_id
+        past = delayed(manifest, _folded(self._line, list(self._kept)), line_id)
+        return watch(manifest, line_id, past, predictor.predict(past.X))
+
     def contexts(self) -> list[Context]:
         """Return the context of every cell, in the plant's order, for a decision on the coming day."""
         return list(contexts_of(self.table, self._fold()))
@@ -75,12 +86,11 @@ class Watch:
     def _fold(self) -> History:
         """Advance the recipe over the days seen since the last time, and return the record's last weeks."""
         if self._part is None:
-            self._part = _folded(self._line, list(self._kept))
-            for index in range(len(self._kept) - self._new, len(self._kept)):
+            new = list(self._kept)[-(OVERLAP_DAYS + self._new) :]
+            self._part = _folded(self._line, new)
+            for index in range(len(new) - self._new, len(new)):
                 self._state.advance(self._part.day(index))
             self._new = 0
-            while len(self._kept) > OVERLAP_DAYS:
-                self._kept.popleft()
         return self._part
 
 

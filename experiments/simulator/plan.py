@@ -137,7 +137,8 @@ def _tapped(preset: Preset, state: CellState, m: Settled) -> Array:
         + i.tap_habit_kg * state.habit
         + i.tap_scatter_kg * wild * m.draws.normal[4]
     )
-    return np.where(m.life.running & (m.board.tap_target_kg > 0.0), np.maximum(mass, 0.0), 0.0)
+    # A cell that stands is carried along until it starts anew, and nobody sees it: tapped, so that it does not overflow.
+    return np.where(m.board.tap_target_kg > 0.0, np.maximum(mass, 0.0), 0.0)
 
 
 def _dust_to_bath(preset: Preset, m: Settled) -> Array:

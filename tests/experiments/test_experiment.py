@@ -3,20 +3,33 @@
 import io
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rich.console import Console
 from scipy import stats
 
+from experiments.closed_loop.advised import Advised
 from experiments.closed_loop.build import Workbench
 from experiments.closed_loop.compare import detectable, holm, interval, paired_p
 from experiments.closed_loop.definition import definition_from, definition_names, load_definition
 from experiments.closed_loop.store import Store, Task
+from experiments.closed_loop.watch import Watch
 from experiments.experiment_job import ARMS, FIGURES, PAGE, ExperimentJob, run_experiment
 from experiments.results import closed_loop_markdown
+from experiments.simulator.operators import LEVERS
+from experiments.simulator.potline import Potline
+from experiments.simulator.preset import load_preset
+from experiments.simulator.simulate import collect
+from features.bundle import Manifest
 from features.errors import InputError, SettingsError, UnknownNameError
+from features.tables.history import history
+from serving.models.errors import delayed, watch
+from serving.predictor import Predictor
 from tests.experiments.conftest import Finished
 from training.tracking import Tracker
 
@@ -82,6 +95,43 @@ def test_an_option_that_an_arm_does_not_have_is_refused(finished: Finished) -> N
         bench.arm("ours", "advised", {"limits": {"mean_gold": {"low": 1.0}}})
     with pytest.raises(SettingsError, match="oracle"):
         bench.arm("oracle", "oracle", {"speed": 3})
+
+
+def test_the_loop_counts_with_recent_errors_as_a_service_does(finished: Finished) -> None:
+    bench = Workbench(finished.out / "bundle", finished.settings.data)
+    predictor = bench.predictor
+    plant = Potline(load_preset("line-500"), 6, 77)
+    seen, records = Watch(plant, predictor.recipe), []
+    for _ in range(100):
+        records.append(plant.step())
+        seen.see(records[-1])
+    past = delayed(predictor.manifest, history(collect(plant, records).tables), plant.preset.line.line_id)
+    told = watch(predictor.manifest, plant.preset.line.line_id, past, predictor.predict(past.X))
+    assert len(past.date) > 100
+    assert seen.errors(predictor) == told
+
+    ours = bench.arm("ours", "advised", {})
+    assert isinstance(ours, Advised)
+    ours.predictor = cast(Predictor, Wrong(predictor))
+    nothing = np.full((6, len(LEVERS)), np.nan)
+    plan = ours.plan(plant, seen, np.ones(6, dtype=bool), nothing, 7)
+    reasons = set(plan.promise.reason.tolist())
+    assert reasons <= {"erring", "young", "no_data", "out_of_range", "frozen"}
+    assert "erring" in reasons
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A predictor that says a tenth too much of everything, as sure as before."""
+
+    predictor: Predictor
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.predictor.manifest
+
+    def predict(self, X: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        return {name: 1.1 * values for name, values in self.predictor.predict(X).items()}
 
 
 def test_a_run_is_resumed_and_leaves_page_figures_and_mlflow_runs(finished: Finished, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from features.bundle import Manifest, output_names
 from features.plant import Plant
 from features.setpoints import JointLimit, Lever, OperatingWindow
 from serving.context import Context
+from serving.limits import DEFAULT_LIMITS
 from tests.fakes.fitted import fitted, recipe
 from training.confidence import Interval, Support, SupportView
 from training.export import Label
@@ -29,13 +30,15 @@ VOLTAGE = Lever("set_voltage_v", "V", 3.7, 4.3, 0.002, 0.020, 0.040, "voltage")
 DOSE = Lever("alf3_dose_kg_d", "kg/d", 0.0, 120.0, 1.0, 10.0, 20.0, "chemistry")
 BALANCE = JointLimit("balance", 1.0, moves={"set_voltage_v": -25.0, "alf3_dose_kg_d": 0.05})
 WINDOW = OperatingWindow((VOLTAGE, DOSE), (BALANCE,))
+COLD_EDGE = next(limit.low for limit in DEFAULT_LIMITS if limit.outcome == "mean_superheat_c")
+"""Where the superheat window begins, without its margin of 0.25 degC."""
 LEVELS: Mapping[str, float] = {
     "energy_kwh_per_t": 12600.0,
     "net_anode_kg_per_t": 410.0,
     "mean_voltage_v": 3.95,
     "current_efficiency": 0.94,
     "mean_bath_temperature_c": 952.0,
-    "mean_superheat_c": 13.25,
+    "mean_superheat_c": COLD_EDGE + 3.0,
     "mean_noise_mv": 15.0,
 }
 UNITS = ("kWh/t", "kg/t", "V", "fraction", "degC", "degC", "mV")

@@ -25,7 +25,19 @@ from serving.recommend import AdviceSettings, Advisor, recommend
 from serving.savings import estimate, quantile
 from serving.schemas import LeverAdvice, Recommendation
 from serving.search.study import SearchSettings
-from tests.fakes.advice import BALANCE, DAY, DOSE, VOLTAGE, WINDOW, Effect, FakeBundle, bundle, context, row
+from tests.fakes.advice import (
+    BALANCE,
+    COLD_EDGE,
+    DAY,
+    DOSE,
+    VOLTAGE,
+    WINDOW,
+    Effect,
+    FakeBundle,
+    bundle,
+    context,
+    row,
+)
 
 Floats = NDArray[np.float64]
 FAST = AdviceSettings(search=SearchSettings(starts=2))
@@ -84,8 +96,8 @@ def test_the_planted_optimum_is_recommended(saving: FakeBundle) -> None:
     assert found.saving.cost_per_t.mean == pytest.approx(60.5, abs=0.2)
     assert found.saving.currency == "CNY"
     assert "balance" in found.binding
-    assert found.expected["mean_superheat_c"].current == pytest.approx(13.25)
-    assert found.expected["mean_superheat_c"].recommended == pytest.approx(11.45)
+    assert found.expected["mean_superheat_c"].current == pytest.approx(COLD_EDGE + 3.0)
+    assert found.expected["mean_superheat_c"].recommended == pytest.approx(COLD_EDGE + 1.2)
     assert found.expected["energy_kwh_per_t"].unit == "kWh/t"
     assert found.support is not None
     assert found.support.threshold == 0.05
@@ -121,13 +133,13 @@ def test_a_target_beyond_a_day_comes_as_a_path(saving: FakeBundle) -> None:
 
 
 def test_superheat_stops_the_move(saving: FakeBundle) -> None:
-    """13.25 degC and 50 degC/V: the margin of 0.25 above 10.25 leaves 54 mV, from 11.75 only 24."""
+    """3 degC above the edge at 50 degC/V: the margin of 0.25 leaves 54 mV, from 1.5 degC above it only 24."""
     tight = bundle(
         {
             "energy_kwh_per_t": {"set_voltage_v": [slope(3000.0)]},
             "mean_superheat_c": {"set_voltage_v": [slope(50.0)]},
         },
-        levels={"mean_superheat_c": 11.75},
+        levels={"mean_superheat_c": COLD_EDGE + 1.5},
     )
     found = advise(tight)
     assert moves(found) == {"set_voltage_v": -0.024}
@@ -144,12 +156,12 @@ def test_a_wide_interval_stops_the_move_at_the_hard_edge() -> None:
         half_widths={"mean_superheat_c": 4.0},
     )
     found = advise(wide)
-    assert moves(found) == {"set_voltage_v": -0.02}  # 9 - 4 - 50 x 0.02 = 4, the hard edge
+    assert moves(found) == {"set_voltage_v": -0.02}  # 3 - 4 - 50 x 0.02 = -2, the hard edge
     assert found.binding == ("mean_superheat_c.hard_low",)
 
 
 def test_a_cell_already_outside_moves_only_toward_its_window() -> None:
-    """Superheat 8 is below 10.25: saving energy by lower voltage is not offered, however much it saves."""
+    """Superheat 8 is below its window: saving energy by lower voltage is not offered, however much it saves."""
     cold = bundle(
         {
             "energy_kwh_per_t": {"set_voltage_v": [slope(3000.0)], "alf3_dose_kg_d": [valley(-3.0, 2.0)]},
@@ -173,7 +185,7 @@ def test_no_gain_is_hold() -> None:
 
 
 def test_a_held_cell_outside_its_window_is_given_back() -> None:
-    """Superheat 8 is below 10.25 and only a costly move would raise it: whoever asks must know that the cell is cold."""
+    """Superheat 8 is below its window and only a costly move would raise it: whoever asks must know that the cell is cold."""
     cold = advise(
         bundle(
             {
@@ -185,7 +197,7 @@ def test_a_held_cell_outside_its_window_is_given_back() -> None:
     )
     assert (cold.status, codes(cold)) == ("hold", ["no_gain", "outside_window"])
     assert cold.reasons[1].text.startswith(
-        "mean superheat is predicted at 8.0 degC, outside its window of 10.25 to 16.25"
+        f"mean superheat is predicted at 8.0 degC, outside its window of {COLD_EDGE:g} to {COLD_EDGE + 6.0:g}"
     )
 
 
@@ -381,7 +393,7 @@ def test_every_recommendation_is_safe(seed: int) -> None:
         before = now
     assert before.tolist() == [lever.recommended for lever in found.levers]
     windows = {
-        "mean_superheat_c": (10.5, 16.0),
+        "mean_superheat_c": (COLD_EDGE + 0.25, COLD_EDGE + 5.75),
         "mean_noise_mv": (-np.inf, 24.5),
         "mean_bath_temperature_c": (941, 964),
     }

@@ -1,9 +1,9 @@
-"""LightGBM on what the linear part leaves, monotone where physics fixes a lever's sign.
+"""LightGBM on what the linear part leaves, from the cell's state alone: levers act through the line.
 
-Trees need not spend their leaves on the identity (tomorrow is mostly today): the line does that, smoothly. Trained
-on float64 rows that came from float32 features, with the plain squared loss (monotone constraints are refused
-together with quantile losses), one thread and a fixed order of summation, so the same seed and rows give the same
-trees in any process.
+Trees need not spend their leaves on the identity (tomorrow is mostly today): the line does that, smoothly. Nor may
+they learn from a move what made its operators move. Trained on float64 rows that came from float32 features, with the
+plain squared loss, one thread and a fixed order of summation, so the same seed and rows give the same trees in any
+process.
 """
 
 from typing import Any
@@ -40,28 +40,20 @@ def fit_trees(task: Task, offset: Floats, settings: BoostingSettings) -> TreeEns
         base[j] = weight @ target / weight.sum()
         data.set_label(target - base[j])
         data.set_weight(weight)
-        booster = lightgbm.train(
-            _parameters(task, columns, settings, task.seed + j), data, num_boost_round=settings.trees
-        )
+        booster = lightgbm.train(_parameters(settings, task.seed + j), data, num_boost_round=settings.trees)
         members.append(read_trees(booster, columns, fill))
     return TreeEnsemble(member_trees=tuple(members), base=base)
 
 
 def _columns(task: Task) -> Ints:
-    """Return the columns that trees see.
-
-    Not line-wide ones, by which they would learn dates. A lever's value and move only where physics fixes the sign of
-    its effect but not its size: elsewhere the line's effect stands alone.
-    """
+    """Return the columns that trees see: not line-wide ones, by which they would learn dates, and no lever's move."""
     seen = task.local.copy()
     for lever in task.levers:
-        effect = task.effect(lever)
-        if effect is None or effect.sign == 0 or effect.firm:
-            seen[[lever.value, lever.move]] = False
+        seen[[lever.value, lever.move]] = False
     return np.flatnonzero(seen)
 
 
-def _parameters(task: Task, columns: Ints, settings: BoostingSettings, seed: int) -> dict[str, Any]:
+def _parameters(settings: BoostingSettings, seed: int) -> dict[str, Any]:
     return {
         "objective": "regression",
         "boost_from_average": False,
@@ -73,8 +65,6 @@ def _parameters(task: Task, columns: Ints, settings: BoostingSettings, seed: int
         "bagging_freq": 1,
         "lambda_l2": settings.l2,
         "max_bin": _BINS,
-        "monotone_constraints": list(_signs(task, columns)),
-        "monotone_constraints_method": "intermediate",
         "feature_pre_filter": False,
         "seed": seed,
         "deterministic": True,
@@ -82,16 +72,6 @@ def _parameters(task: Task, columns: Ints, settings: BoostingSettings, seed: int
         "num_threads": 1,
         "verbosity": -1,
     }
-
-
-def _signs(task: Task, columns: Ints) -> Ints:
-    """Return (p,) the sign of each used column: a lever's move and value carry the sign that physics fixes."""
-    sign = np.zeros(task.z.shape[1], dtype=np.int64)
-    for lever in task.levers:
-        effect = task.effect(lever)
-        if effect is not None:
-            sign[[lever.value, lever.move]] = effect.sign
-    return np.asarray(sign[columns])
 
 
 def read_trees(booster: lightgbm.Booster, columns: Ints, fill: Floats) -> tuple[Tree, ...]:

@@ -24,19 +24,16 @@ _LEAST_ROWS = 20
 
 @dataclass(frozen=True)
 class Prior:
-    """Per column, in standardised units: centre, ridge's factor, precision (0 = ridge's own), bounds of the slope."""
+    """Per column: centre, ridge's factor, precision (0 = ridge's own)."""
 
     mean: Floats
     factor: Floats
     precision: Floats
-    low: Floats
-    high: Floats
 
     @classmethod
     def flat(cls, size: int) -> "Prior":
         """Return plain ridge's prior: towards zero, the same for every column."""
-        free = np.full(size, np.inf)
-        return cls(np.zeros(size), np.ones(size), np.zeros(size), -free, free)
+        return cls(np.zeros(size), np.ones(size), np.zeros(size))
 
 
 @dataclass(frozen=True)
@@ -61,11 +58,7 @@ class Normal:
     def solve(
         self, alpha: float, prior: Prior, known: Mapping[int, float] | None = None
     ) -> tuple[Floats, float]:
-        """Return (slopes (p,), intercept at u = 0): ridge of strength ``alpha`` around ``prior``.
-
-        Slopes in ``known`` are given. One that comes out beyond its bounds is not believed: it is held at the
-        prior's centre and the rest is solved again.
-        """
+        """Return (slopes (p,), intercept at u = 0): ridge of strength ``alpha`` around ``prior``; ``known`` are given."""
         strength = np.where(prior.precision > 0, prior.precision, alpha * prior.factor * self.total)
         gram = self.gram + np.diag(strength)
         right = self.right + strength * prior.mean
@@ -73,15 +66,9 @@ class Normal:
         slope = np.zeros(len(right))
         for place, value in (known or {}).items():
             held[place], slope[place] = True, value
-        for _ in range(len(right) + 1):
-            free = ~held
-            rest = right[free] - gram[np.ix_(free, held)] @ slope[held]
-            slope[free] = np.linalg.solve(gram[np.ix_(free, free)], rest)
-            wrong = free & ((slope < prior.low) | (slope > prior.high))
-            if not wrong.any():
-                break
-            slope[wrong] = prior.mean[wrong]
-            held |= wrong
+        free = ~held
+        rest = right[free] - gram[np.ix_(free, held)] @ slope[held]
+        slope[free] = np.linalg.solve(gram[np.ix_(free, free)], rest)
         return slope, self.label - float(slope @ self.centre)
 
 

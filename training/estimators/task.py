@@ -1,11 +1,13 @@
 """One outcome to learn from rows whose label is known."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import InputError
+from training.identification.instruments import Instruments
 from training.lever_effects import LeverEffect, lever_effect
 from training.rows import LeverPlace
 from training.structures import Bools, Floats, Inputs
@@ -29,7 +31,8 @@ class Task:
         weights: (n, m) row weights of each member.
         usable: (z,) columns that may be used.
         levers: the levers whose history moved.
-        mature: (n,) rows of mature cells, from which effects are learnt; None = all.
+        own: what of the moves no rule explains, from which effects are learnt; None = nothing, then physics alone tells.
+        parts: outcome -> (n,), the labels that an identity makes this one of; their effects then make this one's.
         line_wide: (z,) columns in which all cells share one value a day; None = there are none.
         anchors: columns that already estimate the outcome, in its unit; see :mod:`training.estimators.linear`.
         seed: of every random draw.
@@ -43,7 +46,8 @@ class Task:
     usable: Bools
     levers: tuple[LeverPlace, ...]
     seed: int
-    mature: Bools | None = None
+    own: Instruments | None = None
+    parts: Mapping[str, Floats] = field(default_factory=dict)
     line_wide: Bools | None = None
     anchors: tuple[int, ...] = ()
 
@@ -68,7 +72,7 @@ class Task:
 
     def relabelled(self, outcome: str, y: Floats) -> "Task":
         """Return the same rows with other labels, which no column estimates."""
-        return replace(self, outcome=outcome, y=y, anchors=())
+        return replace(self, outcome=outcome, y=y, anchors=(), parts={})
 
     def effect(self, lever: LeverPlace) -> LeverEffect | None:
         """Return what physics says about ``lever`` on this outcome."""

@@ -7,8 +7,9 @@ import numpy as np
 
 from features.outcomes import OUTCOMES
 from features.setpoints import OperatingWindow
-from training.identification.crossfit import Folds, Learner, out_of_fold, ridge, ridge_and_trees
-from training.identification.moves import Moves, less_line_day, line_days, moves_of
+from training.identification.crossfit import Folds
+from training.identification.instruments import Learners, instruments
+from training.identification.moves import Moves
 from training.identification.slope import OwnMoves, Slope, own_moves, slopes
 from training.identification.verdict import (
     Finding,
@@ -23,15 +24,6 @@ from training.structures import Bools, Floats, Ints
 
 _LEAST_ROWS = 200
 _TAIL = 0.02
-
-
-@dataclass(frozen=True)
-class Learners:
-    """What explains the operators' moves, the mean setpoints, and the outcomes."""
-
-    rule: Learner = ridge_and_trees
-    held: Learner = ridge
-    outcome: Learner = ridge
 
 
 @dataclass(frozen=True)
@@ -96,29 +88,14 @@ def residuals(
     progress: Callable[[str], None] | None = None,
 ) -> Residuals:
     """Return what the nuisance models leave of every move, mean setpoint and outcome of ``rows``."""
-    told, parts = learners or Learners(), folds or Folds()
-    moves = moves_of(rows, horizon_d)
-    parted = replace(parts, gap_d=max(parts.gap_d, horizon_d)).parted(moves.cell, moves.date)
-    day = line_days(moves.date)
-
-    def left(name: str, values: Floats, learner: Learner, seen: Floats) -> Floats:
-        if progress is not None:
-            progress(name)
-        rest = values - out_of_fold(seen, values, parted, learner)
-        return less_line_day(rest, day, np.isfinite(rest))
-
-    # An instrument may know more than the outcome's model: only the operators' rule sees the whole day.
-    levers = list(enumerate(moves.levers))
-    own = [left(name, moves.move[:, at], told.rule, moves.seen_of(name)) for at, name in levers]
-    held = [left(name, moves.held[:, at], told.held, moves.seen) for at, name in levers]
-    return Residuals(
-        moves=moves,
-        own=np.stack(own, axis=1),
-        held=np.stack(held, axis=1),
-        left={
-            name: left(name, rows.y[name], told.outcome, moves.seen) for name in OUTCOMES if name in rows.y
-        },
-    )
+    found = instruments(rows, horizon_d, folds, learners, progress)
+    left: dict[str, Floats] = {}
+    for name in OUTCOMES:
+        if name in rows.y:
+            if progress is not None:
+                progress(name)
+            left[name] = found.left(rows.y[name])
+    return Residuals(found.moves, found.own, found.held, left)
 
 
 Estimator = Callable[[Residuals, str, Ints], Sequence[Slope] | None]
