@@ -22,9 +22,9 @@ from experiments.output import fresh_result
 from experiments.prepare import Prepared, prepare, read_record
 from experiments.progress import Meter, Stages
 from experiments.report.numbers import lever_words
-from features.electrolysis.faraday import metal_rate
 from features.errors import BundleForeignError
 from features.outcomes import OUTCOMES
+from features.plant import metal_t_per_d
 from features.setpoints import Lever
 from serving.predictor import Predictor
 from training.identification.assess import LeverAssessment, Residuals, judge, residuals
@@ -38,7 +38,6 @@ PAGE: Final = "confounding.html"
 _HORIZON_D: Final = 7
 _GROWN_FROM_D: Final = 120.0
 _ASKED_ROWS: Final = 400
-_TYPICAL_EFFICIENCY: Final = 0.94
 
 
 @dataclass(frozen=True)
@@ -148,8 +147,8 @@ def _priced(plan: TestPlan, lever: Lever, prepared: Prepared) -> TestPlan:
     plant = prepared.inputs.plant
     effect = expected_slope("energy_kwh_per_t", lever.name)
     slope = 0.0 if effect is None else abs(effect.mean) + effect.sd
-    metal_t_per_d = float(metal_rate(plant.line_current_ka, _TYPICAL_EFFICIENCY)) / 1000.0
-    return priced(plan, slope, plant.prices.dc_energy_per_kwh, metal_t_per_d)
+    metal = metal_t_per_d(plant.line_current_ka, None)
+    return priced(plan, slope, plant.prices.dc_energy_per_kwh, metal)
 
 
 def _source(job: ConfoundingJob, prepared: Prepared, rows: Rows, predictor: Predictor | None) -> Source:

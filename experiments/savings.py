@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.summary import Advice, Estimate, Saving
-from features.electrolysis.faraday import METAL_KG_PER_KA_DAY
-from features.plant import Plant
+from features.plant import Plant, metal_t_per_d
 
 Row = Mapping[str, Any]
-_EFFICIENCY = 0.94
-"""Current efficiency where a bundle predicts none [-]: practice on a sound line [B]."""
 
 
 @dataclass(frozen=True)
@@ -111,5 +108,4 @@ def _predicted(recommendations: Sequence[Row], name: str) -> bool:
 
 def _metal_t_per_d(row: Row, plant: Plant) -> float:
     predicted = row["expected"].get("current_efficiency")
-    efficiency = predicted["current"] if predicted else _EFFICIENCY
-    return METAL_KG_PER_KA_DAY * plant.line_current_ka * float(efficiency) / 1000.0
+    return metal_t_per_d(plant.line_current_ka, float(predicted["current"]) if predicted else None)

@@ -4,8 +4,12 @@ import math
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from features.electrolysis.faraday import metal_rate
 from features.errors import SettingsError
 from features.policy.cost import Prices
+
+TYPICAL_EFFICIENCY = 0.94
+"""Current efficiency of a sound modern cell (background knowledge), where a cell's own is not known."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,19 @@ class Plant:
                 f"plant {self.name} counts in {self.currency} but its prices are in {self.prices.currency};"
                 " use one currency"
             )
+
+
+def metal_t_per_d(line_current_ka: float, efficiency: float | None) -> float:
+    """Return the metal that a cell is expected to make in a day [t/d].
+
+    Args:
+        line_current_ka: line current [kA].
+        efficiency: predicted current efficiency, a fraction; one that is not known, or that no cell has, counts as
+            ``TYPICAL_EFFICIENCY``.
+    """
+    if efficiency is None or not 0.5 <= efficiency <= 1.0:
+        efficiency = TYPICAL_EFFICIENCY
+    return float(metal_rate(line_current_ka, efficiency)) / 1000.0
 
 
 def _require_between(plant: str, name: str, value: float, low: float, high: float) -> None:

@@ -10,15 +10,14 @@ from itertools import combinations
 
 import numpy as np
 
-from features.electrolysis.faraday import metal_rate
 from features.errors import InputError
+from features.plant import metal_t_per_d
 from serving.context import Context
 from serving.recommend import Advisor
 from serving.savings import cost_members, quantile
 from serving.schemas import LeverAdvice, Recommendation
 from serving.search.allocation import NORMAL, Option
 
-_TYPICAL_EFFICIENCY = 0.94
 _SURE_OF_MEMBERS = 5
 """Members that an interval in a recommendation is taken to come from; they widen it by Student's t."""
 
@@ -42,7 +41,7 @@ def whole(
         if advice.status == "move" and advice.saving is not None:
             cost = advice.saving.cost_per_t
             spread = (cost.mean - cost.lower) / quantile(_SURE_OF_MEMBERS, confidence) / NORMAL
-            tonnes = 1.0 if line_current_ka is None else _metal_t_per_d(line_current_ka, _efficiency(advice))
+            tonnes = 1.0 if line_current_ka is None else metal_t_per_d(line_current_ka, _efficiency(advice))
             found.append(
                 Option(
                     key(advice),
@@ -95,8 +94,8 @@ def _parts(advisor: Advisor, context: Context, advice: Recommendation) -> Iterat
             members = None if judged.pricing is None else cost_members(judged.outputs, judged.pricing)
             if members is None or judged.held is not None:
                 continue
-            efficiency = judged.outputs.get("current_efficiency", (_TYPICAL_EFFICIENCY,))[0]
-            tonnes = _metal_t_per_d(advisor.manifest.plant.line_current_ka, float(efficiency))
+            efficiency = judged.outputs.get("current_efficiency", (None,))[0]
+            tonnes = metal_t_per_d(advisor.manifest.plant.line_current_ka, efficiency)
             yield Option(
                 key(advice),
                 {advice.levers[at].name: float(target[at] - current[at]) for at in kept},
@@ -110,13 +109,9 @@ def _parts(advisor: Advisor, context: Context, advice: Recommendation) -> Iterat
             )
 
 
-def _efficiency(advice: Recommendation) -> float:
+def _efficiency(advice: Recommendation) -> float | None:
     expected = advice.expected.get("current_efficiency")
-    return _TYPICAL_EFFICIENCY if expected is None else expected.recommended
-
-
-def _metal_t_per_d(line_current_ka: float, efficiency: float) -> float:
-    return float(metal_rate(line_current_ka, float(np.clip(efficiency, 0.5, 1.0)))) / 1000.0
+    return None if expected is None else expected.recommended
 
 
 def _moved(advice: Recommendation) -> list[LeverAdvice]:

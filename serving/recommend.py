@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.bundle import SUPPORT, Manifest
-from features.electrolysis.faraday import metal_rate
 from features.errors import InputError, SearchError, SettingsError
 from features.metal_pad import Pad, with_level_kept
+from features.plant import metal_t_per_d
 from features.policy.cost import Prices, outcome_prices
 from features.setpoints import OperatingWindow
 from features.signals import SIGNALS
@@ -52,8 +52,6 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
 
 _ALF3 = "alf3_dose_kg_d"
-_TYPICAL_EFFICIENCY = 0.94
-"""Current efficiency [B] for the price of a dose per tonne where the bundle predicts none."""
 _TWIN_TOLERANCE = 1e-9
 
 
@@ -325,12 +323,8 @@ class Advisor:
 
     def _metal_t_per_d(self, context: Context, today: dict[str, Floats]) -> float:
         current_ka = feature_value(context, self.manifest, "line_current_ka_last")
-        efficiency = (
-            float(today["current_efficiency"][0]) if "current_efficiency" in today else _TYPICAL_EFFICIENCY
-        )
-        if not 0.5 <= efficiency <= 1.0:
-            efficiency = _TYPICAL_EFFICIENCY
-        return float(metal_rate(current_ka or self.manifest.plant.line_current_ka, efficiency)) / 1000.0
+        efficiency = float(today["current_efficiency"][0]) if "current_efficiency" in today else None
+        return metal_t_per_d(current_ka or self.manifest.plant.line_current_ka, efficiency)
 
     def _problem(self, cell: Cell, caution: float) -> Problem:
         objective = replace(cell.pricing, caution=caution)
