@@ -192,7 +192,7 @@ def test_hard_bounds_are_checked_and_a_cell_outside_may_come_back(plain: FakeBun
     [
         ({"mean_superheat_c": [13.0, 13.0, 9.0]}, "mean_superheat_c.low"),
         ({"mean_superheat_c": [13.0, 17.0, 13.0]}, "mean_superheat_c.high"),
-        ({"mean_superheat_c__lower": [9.5, 9.5, 7.5]}, "mean_superheat_c.hard_low"),
+        ({"mean_superheat_c__lower": [9.5, 9.5, 7.0]}, "mean_superheat_c.hard_low"),
         ({"mean_bath_temperature_c__upper": [960.0, 960.0, 976.0]}, "mean_bath_temperature_c.hard_high"),
         ({"mean_noise_mv": [15.0, 15.0, np.nan]}, "mean_noise_mv.high"),
         ({"mean_noise_mv": [30.0, 30.0, 30.2]}, "mean_noise_mv.high"),
