@@ -54,11 +54,15 @@ class Workshop:
             usable=usable(part),
             levers=moved(part),
             seed=self.settings.seed,
-            own=self._own(part),
-            parts=_parts(part) if outcome == ENERGY else {},
             line_wide=line_wide(part),
             anchors=anchors(outcome, part.names),
         )
+
+    def causal_task(self, outcome: str, train: Bools) -> Task:
+        """Return :meth:`task` with what its levers' effects are learnt from: a line needs it, trees do not."""
+        part = self.rows.take(train)
+        parts = _parts(part) if outcome == ENERGY else {}
+        return replace(self.task(outcome, train), own=self._own(part), parts=parts)
 
     def _own(self, part: Rows) -> Instruments | None:
         """Return what of the moves of ``part`` no rule explains, on mature cells where there are enough."""
@@ -89,7 +93,7 @@ def workshop(rows: Rows, settings: TrainSettings, members: int | None = None) ->
 
 def fit_direct(shop: Workshop, outcome: str, train: Bools) -> dict[str, Structure]:
     """Return the ridge and the boosting of one outcome, fitted on the rows ``train`` (n,)."""
-    task = shop.task(outcome, train)
+    task = shop.causal_task(outcome, train)
     line = fit_linear(task, shop.settings.linear)
     return {"ridge": line, "boosting": fit_boosting(task, line, shop.settings.boosting)}
 
@@ -155,7 +159,7 @@ def add_composed(
         if ENERGY in here and MEAN_VOLTAGE in here:
             out[ENERGY] = compose_energy(blend(weights[MEAN_VOLTAGE], here[MEAN_VOLTAGE]), efficiency)
         if ANODE in here:
-            task = shop.task(ANODE, cuts[i].train(shop.rows, ANODE))
+            task = shop.causal_task(ANODE, cuts[i].train(shop.rows, ANODE))
             out[ANODE] = fit_carbon(task, efficiency, shop.settings.linear, shop.settings.boosting)
         return out
 

@@ -301,7 +301,7 @@ def tune_family(
             f"none of {', '.join(judged) or 'the outcomes'} has labels enough to tune on"
         )
     lines = {
-        (cut.at, name): fit_linear(single.task(name, cut.train(shop.rows, name)), shop.settings.linear)
+        (cut.at, name): fit_linear(single.causal_task(name, cut.train(shop.rows, name)), shop.settings.linear)
         for cut, name in jobs
     }
 

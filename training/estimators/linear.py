@@ -24,7 +24,7 @@ from training.structures import Bools, Floats, Inputs, Ints, Linear, Structure, 
 
 
 def fit_linear(task: Task, settings: LinearSettings) -> Structure:
-    """Fit m weighted ridge regressions with physics: a line, and the crowding response where there is one."""
+    """Fit m ridge regressions, each around its own draw of the levers' effects: a line, and the crowding response."""
     inputs = input_ranges(task)
     used = task.usable.copy()
     used[[lever.value for lever in task.levers]] = False
