@@ -1,8 +1,8 @@
 """What a move saves, and how sure that is: members compared one by one, because their errors are shared.
 
-Each member is a bootstrap replicate of the whole fit, so the spread of the members' savings estimates the standard
-error of the saving itself; it is not divided by the root of their number, which would only say how well five
-replicates know their own mean.
+Each member is one draw of what is believed of the levers' effects, so the spread of the members' savings estimates the
+standard error of the saving itself; it is not divided by the root of their number, which would only say how well five
+draws know their own mean.
 """
 
 from collections.abc import Mapping
